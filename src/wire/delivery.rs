@@ -1,0 +1,70 @@
+//! Delivery of recordings: HTTPS with the kiosk's certificate, one fragment a request.
+//!
+//! - `PUT  /kiosk/v1/recordings/{incident}/fragments/{n}`: the fragment's bytes; answers [`Receipt`].
+//!   Index 0 is the header (`ftyp` + `moov`), 1 and on are media (`moof` + `mdat`).
+//!   The same bytes again are answered with the same receipt; other bytes under a taken index are
+//!   refused (409). Headers: [`SHA256_HEADER`], [`START_HEADER`], [`DURATION_HEADER`].
+//! - `GET  /kiosk/v1/recordings/{incident}`: what the centre has, [`Inventory`].
+//! - `PUT  /kiosk/v1/recordings/{incident}/sealed`: [`Sealed`]; answers [`Inventory`].
+//!
+//! Answers: 200; 400 malformed; 403 the certificate is no kiosk's or another kiosk's incident;
+//! 409 conflict; 413 larger than [`super::limits::MAX_FRAGMENT`]; 422 the hash does not fit the bytes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ids::IncidentId;
+
+/// Hex SHA-256 of the body.
+pub const SHA256_HEADER: &str = "x-sos-sha256";
+/// Wall clock of the fragment's first sample, microseconds since 1970 UTC.
+pub const START_HEADER: &str = "x-sos-start-us";
+/// Length of the fragment, microseconds.
+pub const DURATION_HEADER: &str = "x-sos-duration-us";
+
+/// The path of a fragment.
+#[must_use]
+pub fn fragment_path(incident: IncidentId, index: u64) -> String {
+    format!("/kiosk/v1/recordings/{incident}/fragments/{index}")
+}
+
+/// The path of a recording.
+#[must_use]
+pub fn recording_path(incident: IncidentId) -> String {
+    format!("/kiosk/v1/recordings/{incident}")
+}
+
+/// The path that seals a recording.
+#[must_use]
+pub fn sealed_path(incident: IncidentId) -> String {
+    format!("/kiosk/v1/recordings/{incident}/sealed")
+}
+
+/// The centre has this fragment, durably. Only after it may the kiosk delete its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Receipt {
+    /// Which incident.
+    pub incident: IncidentId,
+    /// Which fragment.
+    pub index: u64,
+    /// Hex SHA-256 of what the centre has.
+    pub sha256: String,
+}
+
+/// What the centre has of a recording.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Inventory {
+    /// Which incident.
+    pub incident: IncidentId,
+    /// Indices, ascending.
+    pub have: Vec<u64>,
+    /// Whether it was sealed.
+    pub sealed: bool,
+}
+
+/// The recording has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sealed {
+    /// Media fragments, the header not counted.
+    pub fragments: u64,
+}

@@ -1,0 +1,221 @@
+//! What a kiosk says to the centre.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ids::{IncidentId, SessionId};
+
+/// Retained presence of a kiosk. The broker publishes `online: false` as its last will.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KioskState {
+    /// Whether the daemon is connected.
+    pub online: bool,
+    /// Version of the daemon.
+    pub version: String,
+    /// Where it stands, for people, from its configuration.
+    pub place: Place,
+}
+
+/// Where a kiosk stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Place {
+    /// For people: "Central Park, north gate".
+    pub name: String,
+    /// Latitude and longitude in millionths of a degree, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position_e6: Option<(i32, i32)>,
+}
+
+/// Proof of life: what a kiosk can show that it would work now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Heartbeat {
+    /// Comes back in the centre's echo.
+    pub nonce: u64,
+    /// Age of the newest camera frame, ms; absent if there never was one.
+    pub frame_age_ms: Option<u64>,
+    /// Age of the newest microphone period, ms.
+    pub sound_age_ms: Option<u64>,
+    /// Microphone level of the last second, dB below full scale (0 is full scale).
+    pub mic_dbfs: Option<f32>,
+    /// The button's line.
+    pub button: ButtonLine,
+    /// Whether the standby media leg is connected.
+    pub leg_up: bool,
+    /// Age of the last echo of the centre, ms.
+    pub echo_age_ms: Option<u64>,
+    /// Centre's wall clock minus the kiosk's, microseconds, from the last echoes.
+    pub clock_offset_us: Option<i64>,
+    /// Faults that stand now.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
+    /// Seconds since the daemon's start.
+    pub uptime_s: u64,
+    /// Fragments on the kiosk that the centre has no receipt for.
+    #[serde(default)]
+    pub undelivered: u64,
+}
+
+/// State of the button's line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ButtonLine {
+    /// Not pressed.
+    Released,
+    /// Pressed.
+    Pressed,
+    /// Pressed for so long that it is a fault.
+    Stuck,
+}
+
+/// A part that does not work.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Fault {
+    /// Which.
+    pub kind: FaultKind,
+    /// For the technician: what was expected and what was found.
+    pub detail: String,
+}
+
+/// Kinds of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// The button has been down for too long.
+    ButtonStuck,
+    /// No frames from the camera.
+    CameraLost,
+    /// No sound from the microphone.
+    MicrophoneLost,
+    /// No sound can be played.
+    SpeakerLost,
+    /// The store does not keep.
+    StoreFailed,
+    /// A recording could not be written.
+    RecordingFailed,
+    /// The media leg does not connect.
+    LegDown,
+    /// A kind this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A press, said until the centre acknowledges it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Alarm {
+    /// The incident it opens; every resend carries the same.
+    pub incident: IncidentId,
+    /// Which button.
+    pub origin: PressOrigin,
+    /// Wall clock at the button's edge, microseconds since 1970 UTC.
+    pub pressed_wall_us: i64,
+    /// Monotonic clock at the edge, microseconds since the daemon's start; absent when the press was in an earlier run.
+    pub pressed_mono_us: Option<u64>,
+    /// 1 for the first sending.
+    pub attempt: u32,
+    /// Presses so far; a second press joins the open incident.
+    pub presses: u32,
+    /// The clock offset known at the press (centre minus kiosk), microseconds.
+    pub clock_offset_us: Option<i64>,
+    /// Where, for people, so that the alarm needs nothing else to be understood.
+    pub place: Place,
+    /// An offer, where no standby leg was up at the press.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<SessionOffer>,
+}
+
+/// Where a press came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PressOrigin {
+    /// The SOS button.
+    Button,
+    /// `sos-ctl press`, logged as such.
+    Control,
+}
+
+/// What the kiosk reports of an incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IncidentEvent {
+    /// Which incident.
+    pub incident: IncidentId,
+    /// What.
+    #[serde(flatten)]
+    pub what: IncidentReport,
+}
+
+/// Kinds of report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum IncidentReport {
+    /// Wall clock (kiosk's) of each instant of the call the kiosk has seen, microseconds since 1970 UTC.
+    Timing {
+        /// Instant to time; a key comes once, its first value stands.
+        marks: BTreeMap<Mark, i64>,
+    },
+    /// The button was pressed again.
+    PressedAgain {
+        /// Presses so far.
+        presses: u32,
+    },
+    /// The kiosk has carried out the close: lamps off, gate closed.
+    Closed,
+    /// The recording is sealed.
+    RecordingSealed {
+        /// Media fragments, the header not counted.
+        fragments: u64,
+    },
+}
+
+/// Instants of a call, in the order they are expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// The button's edge (kiosk).
+    Edge,
+    /// The press was durable on the kiosk (kiosk).
+    Kept,
+    /// The alarm was handed to the link (kiosk).
+    Sent,
+    /// The alarm reached the centre (centre).
+    Received,
+    /// The centre's acknowledgement reached the kiosk (kiosk).
+    Acknowledged,
+    /// The alarm was painted in an officer's page (page).
+    AlarmPainted,
+    /// First live frame painted in an officer's page (page).
+    FirstFrame,
+    /// An officer answered (centre).
+    Answered,
+    /// Sound flows both ways: the gate for the officer's voice is open at the kiosk (kiosk).
+    Connected,
+    /// The person's first sound reached the officer's page after Answer (page).
+    FirstSoundUp,
+    /// The officer's first sound left the kiosk's sound sink (kiosk).
+    FirstSoundDown,
+    /// An officer closed the incident (centre).
+    Closed,
+}
+
+/// Media sessions, from the kiosk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum SignalUp {
+    /// The kiosk wants a leg. A newer offer replaces every older session of this kiosk.
+    Offer(SessionOffer),
+    /// The kiosk has given this session up.
+    Bye {
+        /// Which.
+        session: SessionId,
+    },
+}
+
+/// An offer for a media session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionOffer {
+    /// The session it would open.
+    pub session: SessionId,
+    /// The offer (SDP, RFC 8866), with host candidates.
+    pub sdp: String,
+}
