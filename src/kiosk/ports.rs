@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::machine::words::{Lamp, Light, Prompt};
 use crate::wire::IncidentId;
+use crate::wire::up::{Alarm, Heartbeat, IncidentEvent, PressOrigin, SignalUp};
 
 /// Lamps, and in the real adapters the button (whose edges come as events).
 pub trait Panel: Send {
@@ -87,4 +88,100 @@ pub trait Leg: Send + Sync {
     fn reoffer(&self);
     /// Where the gate's live packets go.
     fn packets(&self) -> mpsc::Sender<LivePacket>;
+}
+
+/// Something to say to the centre.
+#[derive(Debug, Clone)]
+pub enum Saying {
+    /// The alarm. When it is in the socket, `AlarmSent` arrives in the inbox.
+    Alarm(Box<Alarm>),
+    /// A report; kept and resent until the broker has it.
+    Report(Box<IncidentEvent>),
+    /// A media session.
+    Signal(Box<SignalUp>),
+    /// Proof of life; dropped when the link is down.
+    Heartbeat(Box<Heartbeat>),
+}
+
+/// The paths to the centre. Their state, and what the centre says, come as events.
+pub trait Link: Send + Sync {
+    /// Says it, or keeps it for later, or drops it, as its kind demands. Never blocks.
+    fn say(&self, saying: Saying);
+    /// Age of the centre's last echo.
+    fn echo_age(&self) -> Option<Duration>;
+    /// Centre's wall clock minus ours, microseconds.
+    fn clock_offset_us(&self) -> Option<i64>;
+}
+
+/// A press that must survive a power cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptPress {
+    /// The incident it opened.
+    pub incident: IncidentId,
+    /// Which button.
+    pub origin: PressOrigin,
+    /// Wall clock at the edge, microseconds since 1970 UTC.
+    pub pressed_wall_us: i64,
+    /// Presses so far.
+    pub presses: u32,
+    /// Whether the centre has acknowledged it.
+    pub acknowledged: bool,
+}
+
+/// What survives. Every call returns at once and is carried out in order on the store's own thread;
+/// `Kept` and `KeepFailed` arrive in the inbox.
+pub trait Store: Send + Sync {
+    /// Makes the press durable.
+    fn keep(&self, press: KeptPress);
+    /// Makes durable that the centre has it.
+    fn keep_acknowledged(&self, incident: IncidentId);
+    /// Nothing of it is resumed after a restart.
+    fn keep_closed(&self, incident: IncidentId);
+    /// Fragments on this kiosk for which there is no receipt.
+    fn undelivered(&self) -> u64;
+}
+
+/// A fragment to be written.
+#[derive(Debug, Clone)]
+pub struct NewFragment {
+    /// Which incident.
+    pub incident: IncidentId,
+    /// 0 is the header (`ftyp` + `moov`), 1 and on are media (`moof` + `mdat`).
+    pub index: u64,
+    /// Wall clock of the first sample, microseconds since 1970 UTC.
+    pub start_wall_us: i64,
+    /// Length, microseconds.
+    pub duration_us: u64,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// Why a fragment was not written.
+#[derive(Debug, thiserror::Error)]
+#[error("fragment {index} of {incident}: {step}: {why}")]
+pub struct FragmentError {
+    /// Which incident.
+    pub incident: IncidentId,
+    /// Which fragment.
+    pub index: u64,
+    /// The step of the procedure that failed.
+    pub step: &'static str,
+    /// Why.
+    pub why: String,
+}
+
+/// The one writer of fragments. Called from the recorder's own writing thread, never from a capture thread.
+pub trait Fragments: Send + Sync {
+    /// Writes it durably by the numbered procedure; delivery begins at once.
+    ///
+    /// # Errors
+    /// [`FragmentError`] names the step.
+    fn write(&self, fragment: NewFragment) -> Result<(), FragmentError>;
+    /// The index after the last one of `incident` on disk; 0 if there is none.
+    fn next_index(&self, incident: IncidentId) -> u64;
+    /// The recording has ended with this many media fragments.
+    ///
+    /// # Errors
+    /// [`FragmentError`] names the step.
+    fn seal(&self, incident: IncidentId, fragments: u64) -> Result<(), FragmentError>;
 }
