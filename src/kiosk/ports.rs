@@ -20,14 +20,7 @@ pub trait Panel: Send {
     fn lamp(&mut self, lamp: Lamp, light: Light);
 }
 
-/// What kind of medium a packet or unit is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Medium {
-    /// H.264.
-    Picture,
-    /// Opus.
-    Sound,
-}
+pub use crate::rtc::Medium;
 
 /// One RTP packet's worth of live media.
 #[derive(Debug, Clone)]

@@ -1,0 +1,123 @@
+//! Messages kept until the broker has them, and the matching of packet ids to them.
+
+use std::collections::VecDeque;
+
+use super::{OUTBOX, Post};
+
+/// Kept messages in order. The broker acknowledges packet ids; rumqttc tells them in the order in
+/// which messages were handed over, which is all there is to match them by.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    waiting: VecDeque<Entry>,
+    /// Dropped because too many waited.
+    pub dropped: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    post: Post,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    HandedOver,
+    Sent(u16),
+}
+
+impl Outbox {
+    pub fn push(&mut self, post: Post) {
+        if self.waiting.len() >= OUTBOX {
+            self.waiting.pop_front();
+            self.dropped += 1;
+        }
+        self.waiting.push_back(Entry { post, state: State::Waiting });
+    }
+
+    /// Hands over what still waits, in order, until `hand_over` refuses.
+    pub fn hand_over(&mut self, mut hand_over: impl FnMut(&Post) -> bool) {
+        for entry in self.waiting.iter_mut().filter(|entry| entry.state == State::Waiting) {
+            if !hand_over(&entry.post) {
+                return;
+            }
+            entry.state = State::HandedOver;
+        }
+    }
+
+    /// The oldest message handed over went out under `packet`.
+    pub fn sent(&mut self, packet: u16) {
+        if let Some(entry) = self.waiting.iter_mut().find(|entry| entry.state == State::HandedOver) {
+            entry.state = State::Sent(packet);
+        }
+    }
+
+    /// The broker has `packet`.
+    pub fn acknowledged(&mut self, packet: u16) {
+        self.waiting.retain(|entry| entry.state != State::Sent(packet));
+    }
+
+    /// The connection is gone: everything waits again.
+    pub fn reset(&mut self) {
+        for entry in &mut self.waiting {
+            entry.state = State::Waiting;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mqtt::Kind;
+
+    fn post(name: &str) -> Post {
+        Post { topic: name.to_owned(), payload: vec![], retain: false, kind: Kind::Kept }
+    }
+
+    fn handed_over(outbox: &mut Outbox, room: usize) -> Vec<String> {
+        let mut names = vec![];
+        outbox.hand_over(|post| {
+            let fits = names.len() < room;
+            if fits {
+                names.push(post.topic.clone());
+            }
+            fits
+        });
+        names
+    }
+
+    #[test]
+    fn what_the_broker_did_not_acknowledge_goes_out_again_in_order() {
+        let mut outbox = Outbox::default();
+        for name in ["a", "b", "c"] {
+            outbox.push(post(name));
+        }
+        assert_eq!(handed_over(&mut outbox, 9), ["a", "b", "c"]);
+        outbox.sent(1);
+        outbox.sent(2);
+        outbox.sent(3);
+        outbox.acknowledged(2);
+        outbox.reset();
+        assert_eq!(handed_over(&mut outbox, 9), ["a", "c"]);
+    }
+
+    #[test]
+    fn a_full_line_gets_the_rest_later() {
+        let mut outbox = Outbox::default();
+        for name in ["a", "b", "c"] {
+            outbox.push(post(name));
+        }
+        assert_eq!(handed_over(&mut outbox, 2), ["a", "b"]);
+        assert_eq!(handed_over(&mut outbox, 9), ["c"]);
+    }
+
+    #[test]
+    fn the_outbox_is_bounded_and_says_what_it_dropped() {
+        let mut outbox = Outbox::default();
+        for n in 0..OUTBOX + 3 {
+            outbox.push(post(&n.to_string()));
+        }
+        assert_eq!(outbox.dropped, 3);
+        assert_eq!(handed_over(&mut outbox, 1), ["3"]);
+    }
+}

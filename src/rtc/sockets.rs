@@ -1,0 +1,335 @@
+//! Datagrams of sessions over UDP, and over TCP where UDP is blocked (RFC 4571 framing).
+//!
+//! Every way in has a task of its own that reads and hands over through one bounded channel; every TCP
+//! way out has a bounded queue. When a queue is full the datagram is lost, as it would be on the wire.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use str0m::Candidate;
+use str0m::net::{Protocol, TcpType, Transmit};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::debug;
+
+/// Datagrams that may wait for the owner.
+const INBOX: usize = 2048;
+/// Datagrams that may wait for one TCP connection.
+const TCP_QUEUE: usize = 256;
+/// Largest datagram read.
+const LARGEST: usize = 2048;
+/// TCP connections at once; more are refused.
+const MAX_TCP: usize = 512;
+/// A dial that takes longer has failed.
+const DIAL_WITHIN: Duration = Duration::from_secs(3);
+
+/// A datagram that came.
+#[derive(Debug, Clone)]
+pub struct Datagram {
+    /// UDP or TCP.
+    pub protocol: Protocol,
+    /// The other side's address.
+    pub source: SocketAddr,
+    /// This side's address.
+    pub destination: SocketAddr,
+    /// When it was read.
+    pub at: Instant,
+    /// What.
+    pub bytes: Vec<u8>,
+}
+
+/// What the sockets report. Give each to [`Sockets::note`] first.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A datagram.
+    Datagram(Datagram),
+    /// A TCP connection stands, dialled or accepted.
+    Open {
+        /// This side's address.
+        local: SocketAddr,
+        /// The other side's.
+        remote: SocketAddr,
+        /// Whether this side dialled.
+        dialled: bool,
+        /// Its queue.
+        queue: mpsc::Sender<Vec<u8>>,
+    },
+    /// A TCP connection is gone.
+    Closed {
+        /// This side's address.
+        local: SocketAddr,
+        /// The other side's.
+        remote: SocketAddr,
+    },
+}
+
+/// A socket could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("{protocol} {address}: {source}")]
+pub struct SocketsError {
+    /// "udp" or "tcp".
+    protocol: &'static str,
+    /// Which address.
+    address: SocketAddr,
+    /// Why.
+    source: io::Error,
+}
+
+/// What to open.
+#[derive(Debug, Clone)]
+pub struct Opening<'a> {
+    /// Addresses to bind, each concretely (a wildcard address makes no candidate).
+    pub addresses: &'a [IpAddr],
+    /// Port; 0 lets the system choose, one for each address.
+    pub port: u16,
+    /// Whether to use UDP at all.
+    pub udp: bool,
+    /// Whether to listen on TCP.
+    pub tcp_listen: bool,
+}
+
+/// All sockets of one end.
+pub struct Sockets {
+    udp: HashMap<SocketAddr, Arc<UdpSocket>>,
+    listening: Vec<SocketAddr>,
+    streams: HashMap<(SocketAddr, SocketAddr), mpsc::Sender<Vec<u8>>>,
+    inbox: mpsc::Sender<Incoming>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Sockets {
+    /// Opens them all.
+    ///
+    /// # Errors
+    /// [`SocketsError`] names the address.
+    pub async fn open(opening: &Opening<'_>) -> Result<(Self, mpsc::Receiver<Incoming>), SocketsError> {
+        let (inbox, incoming) = mpsc::channel(INBOX);
+        let mut sockets =
+            Self { udp: HashMap::new(), listening: vec![], streams: HashMap::new(), inbox, tasks: vec![] };
+        for &ip in opening.addresses {
+            let address = SocketAddr::new(ip, opening.port);
+            if opening.udp {
+                sockets.open_udp(address).await.map_err(|source| SocketsError { protocol: "udp", address, source })?;
+            }
+            if opening.tcp_listen {
+                sockets.listen(address).await.map_err(|source| SocketsError { protocol: "tcp", address, source })?;
+            }
+        }
+        Ok((sockets, incoming))
+    }
+
+    async fn open_udp(&mut self, address: SocketAddr) -> io::Result<()> {
+        let socket = Arc::new(UdpSocket::bind(address).await?);
+        let local = socket.local_addr()?;
+        self.udp.insert(local, Arc::clone(&socket));
+        self.tasks.push(tokio::spawn(read_udp(socket, local, self.inbox.clone())));
+        Ok(())
+    }
+
+    async fn listen(&mut self, address: SocketAddr) -> io::Result<()> {
+        let listener = TcpListener::bind(address).await?;
+        self.listening.push(listener.local_addr()?);
+        self.tasks.push(tokio::spawn(accept(listener, self.inbox.clone())));
+        Ok(())
+    }
+
+    /// Host candidates of everything that is open.
+    #[must_use]
+    pub fn candidates(&self) -> Vec<Candidate> {
+        let mut udp: Vec<_> = self.udp.keys().copied().collect();
+        udp.sort_unstable();
+        let udp = udp.into_iter().filter_map(|address| Candidate::host(address, Protocol::Udp).ok());
+        let tcp = self.listening.iter().filter_map(|&address| tcp_candidate(address, TcpType::Passive));
+        udp.chain(tcp).collect()
+    }
+
+    /// Dials a TCP candidate of the other side; [`Incoming::Open`] comes if it stands.
+    pub fn dial(&mut self, remote: SocketAddr) {
+        self.tasks.retain(|task| !task.is_finished());
+        let inbox = self.inbox.clone();
+        self.tasks.push(tokio::spawn(async move {
+            match tokio::time::timeout(DIAL_WITHIN, TcpStream::connect(remote)).await {
+                Ok(Ok(stream)) => serve_tcp(stream, true, inbox).await,
+                Ok(Err(error)) => debug!(%remote, %error, "ice-tcp: not connected"),
+                Err(_) => debug!(%remote, "ice-tcp: no answer within {DIAL_WITHIN:?}"),
+            }
+        }));
+    }
+
+    /// Keeps account of TCP connections.
+    pub fn note(&mut self, incoming: &Incoming) {
+        match incoming {
+            Incoming::Datagram(_) => {}
+            Incoming::Open { local, remote, queue, .. } => {
+                if self.streams.len() < MAX_TCP {
+                    self.streams.insert((*local, *remote), queue.clone());
+                }
+            }
+            Incoming::Closed { local, remote } => {
+                self.streams.remove(&(*local, *remote));
+            }
+        }
+    }
+
+    /// Sends a datagram, or loses it where it cannot be sent at once.
+    pub fn send(&self, transmit: Transmit) {
+        match transmit.proto {
+            Protocol::Udp => {
+                if let Some(socket) = self.udp.get(&transmit.source) {
+                    // A full socket buffer or an unreachable address is loss; ICE and RTP live with loss.
+                    let _ = socket.try_send_to(&transmit.contents, transmit.destination);
+                }
+            }
+            Protocol::Tcp => {
+                if let Some(queue) = self.streams.get(&(transmit.source, transmit.destination)) {
+                    let _ = queue.try_send(transmit.contents.into());
+                }
+            }
+            Protocol::SslTcp | Protocol::Tls => {}
+        }
+    }
+
+    /// Drops every TCP connection, for a session that starts over.
+    pub fn hang_up(&mut self) {
+        self.streams.clear();
+    }
+}
+
+/// The candidate of a dialled TCP connection.
+#[must_use]
+pub fn dialled_candidate(local: SocketAddr) -> Option<Candidate> {
+    tcp_candidate(local, TcpType::Active)
+}
+
+fn tcp_candidate(address: SocketAddr, role: TcpType) -> Option<Candidate> {
+    Candidate::builder().tcp().host(address).tcptype(role).build().ok()
+}
+
+/// Addresses of the passive TCP candidates in a session description.
+#[must_use]
+pub fn tcp_candidates(sdp: &str) -> Vec<SocketAddr> {
+    let mut found: Vec<SocketAddr> = sdp
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("a=candidate:"))
+        .filter_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            let protocol = words.nth(2)?;
+            let (ip, port) = (words.nth(1)?, words.next()?);
+            let passive = line.contains("tcptype passive");
+            (protocol.eq_ignore_ascii_case("tcp") && passive)
+                .then(|| Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?)))?
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+async fn read_udp(socket: Arc<UdpSocket>, local: SocketAddr, inbox: mpsc::Sender<Incoming>) {
+    let mut buffer = vec![0; LARGEST];
+    loop {
+        // An error here is an ICMP complaint about an earlier datagram; the socket lives on.
+        let Ok((size, source)) = socket.recv_from(&mut buffer).await else { continue };
+        let datagram = Datagram {
+            protocol: Protocol::Udp,
+            source,
+            destination: local,
+            at: Instant::now(),
+            bytes: buffer[..size].to_vec(),
+        };
+        if let Err(mpsc::error::TrySendError::Closed(_)) = inbox.try_send(Incoming::Datagram(datagram)) {
+            return;
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, inbox: mpsc::Sender<Incoming>) {
+    let room = Arc::new(tokio::sync::Semaphore::new(MAX_TCP));
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors: wait for some to come back rather than spin.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
+        let inbox = inbox.clone();
+        tokio::spawn(async move {
+            serve_tcp(stream, false, inbox).await;
+            drop(place);
+        });
+    }
+}
+
+async fn serve_tcp(stream: TcpStream, dialled: bool, inbox: mpsc::Sender<Incoming>) {
+    let (Ok(local), Ok(remote)) = (stream.local_addr(), stream.peer_addr()) else { return };
+    // Small packets must not wait for an acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let (queue, posts) = mpsc::channel(TCP_QUEUE);
+    if inbox.send(Incoming::Open { local, remote, dialled, queue }).await.is_err() {
+        return;
+    }
+    let (reader, writer) = stream.into_split();
+    tokio::select! {
+        result = read_tcp(reader, local, remote, &inbox) => debug!(%remote, ?result, "ice-tcp: closed"),
+        result = write_tcp(writer, posts) => debug!(%remote, ?result, "ice-tcp: closed"),
+    }
+    let _ = inbox.send(Incoming::Closed { local, remote }).await;
+}
+
+async fn read_tcp(
+    mut reader: OwnedReadHalf,
+    local: SocketAddr,
+    remote: SocketAddr,
+    inbox: &mpsc::Sender<Incoming>,
+) -> io::Result<()> {
+    loop {
+        let size = usize::from(reader.read_u16().await?);
+        if size > LARGEST {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("frame of {size} bytes, at most {LARGEST}")));
+        }
+        let mut bytes = vec![0; size];
+        reader.read_exact(&mut bytes).await?;
+        let datagram =
+            Datagram { protocol: Protocol::Tcp, source: remote, destination: local, at: Instant::now(), bytes };
+        if inbox.send(Incoming::Datagram(datagram)).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+async fn write_tcp(mut writer: OwnedWriteHalf, mut posts: mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
+    while let Some(bytes) = posts.recv().await {
+        let Ok(size) = u16::try_from(bytes.len()) else { continue };
+        let mut framed = Vec::with_capacity(bytes.len() + 2);
+        framed.extend_from_slice(&size.to_be_bytes());
+        framed.extend_from_slice(&bytes);
+        writer.write_all(&framed).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tcp_candidates_are_read_from_a_description() {
+        let sdp = "v=0\r\na=candidate:1 1 udp 2130706175 10.0.0.1 5000 typ host\r\n\
+                   a=candidate:2 1 tcp 1671430143 10.0.0.1 5001 typ host tcptype passive\r\n\
+                   a=candidate:3 1 tcp 1671430143 10.0.0.1 9 typ host tcptype active\r\n\
+                   a=candidate:2 1 tcp 1671430143 10.0.0.1 5001 typ host tcptype passive\r\na=candidate:x\r\n";
+        assert_eq!(tcp_candidates(sdp), ["10.0.0.1:5001".parse().unwrap()]);
+    }
+}
