@@ -1,1 +1,4 @@
-//! (under construction)
+//! One file a port and a library; no decisions. What happens comes back through the shell's inbox.
+
+pub mod leg;
+pub mod link;

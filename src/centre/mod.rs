@@ -1,2 +1,3 @@
 //! (under construction)
+pub mod gateway;
 pub mod page;

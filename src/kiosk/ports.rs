@@ -79,6 +79,8 @@ pub trait Leg: Send + Sync {
     fn answer(&self, session: crate::wire::SessionId, sdp: String);
     /// The gateway does not know the session: dial anew.
     fn reoffer(&self);
+    /// The incident is over: a leg that does not stand by hangs up; one that does stays.
+    fn hang_up(&self);
     /// Where the gate's live packets go.
     fn packets(&self) -> mpsc::Sender<LivePacket>;
 }

@@ -1,0 +1,310 @@
+//! The link to the centre (port [`Link`]) over MQTT: envelopes, echo and clock offset, de-duplication.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use crate::kiosk::ports::{Leg, Link, Saying};
+use crate::kiosk::{Inbox, Stamped};
+use crate::machine::Event;
+use crate::mqtt::{self, Client, Happening, Kind};
+use crate::wire::down::{AlarmAck, CentreState, Echo, Order, OrderKind, SignalDown};
+use crate::wire::topic::{self, Down, Up};
+use crate::wire::up::{KioskState, Place};
+use crate::wire::{BootId, Envelope, KioskId, MessageId, decode, encode, limits};
+
+/// Happenings that may wait for the link's task.
+const HAPPENINGS: usize = 256;
+/// Echoes the clock offset is taken from: the one with the shortest round trip counts.
+const OFFSETS: usize = 8;
+
+/// Who speaks, and where from.
+#[derive(Clone)]
+pub struct LinkSettings {
+    /// This kiosk.
+    pub kiosk: KioskId,
+    /// This run.
+    pub boot: BootId,
+    /// Where it stands.
+    pub place: Place,
+    /// Broker's host name.
+    pub host: String,
+    /// Broker's port.
+    pub port: u16,
+    /// TLS with the kiosk's certificate; none only in tests on loopback.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// The link's handle.
+pub struct LinkAdapter {
+    shared: Arc<Shared>,
+    client: Client,
+}
+
+struct Shared {
+    kiosk: KioskId,
+    envelopes: Envelopes,
+    clock: Mutex<Clock>,
+    inbox: Inbox,
+}
+
+/// Makes envelopes of one run.
+pub struct Envelopes {
+    boot: BootId,
+    started: Instant,
+    sequence: AtomicU64,
+}
+
+#[derive(Default)]
+struct Clock {
+    echoed: Option<Instant>,
+    /// (round trip, offset), microseconds, newest last.
+    samples: VecDeque<(i64, i64)>,
+}
+
+impl Envelopes {
+    /// Counts from one.
+    #[must_use]
+    pub fn new(boot: BootId) -> Self {
+        Self { boot, started: Instant::now(), sequence: AtomicU64::new(1) }
+    }
+
+    /// Wraps a message.
+    pub fn wrap<T>(&self, body: T) -> Envelope<T> {
+        Envelope {
+            id: MessageId::fresh(),
+            boot: self.boot,
+            seq: self.sequence.fetch_add(1, Ordering::Relaxed),
+            wall_us: wall_us(),
+            mono_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            clock_synced: clock_synced(),
+            body,
+        }
+    }
+}
+
+/// Wall clock, microseconds since 1970 UTC.
+#[must_use]
+pub fn wall_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// systemd-timesyncd touches this file when it has set the clock; a machine without it is not asked.
+fn clock_synced() -> bool {
+    std::path::Path::new("/run/systemd/timesync/synchronized").exists()
+}
+
+impl LinkAdapter {
+    /// Connects, and keeps connecting. Signals for the leg go to it through [`LinkReader`], started
+    /// once the leg exists (the leg needs the link to speak, the link needs the leg to answer).
+    ///
+    /// # Errors
+    /// [`crate::wire::WireError`] if the kiosk's own state does not fit into a message.
+    pub fn start(settings: LinkSettings, inbox: Inbox) -> Result<(Arc<Self>, LinkReader), crate::wire::WireError> {
+        let envelopes = Envelopes::new(settings.boot);
+        let state = |online| KioskState {
+            online,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            place: settings.place.clone(),
+        };
+        let state_topic = Up::State.of(&settings.kiosk);
+        let (happenings, queue) = mpsc::channel(HAPPENINGS);
+        let client = mqtt::start(
+            mqtt::Settings {
+                host: settings.host.clone(),
+                port: settings.port,
+                client_id: format!("kiosk-{}", settings.kiosk),
+                tls: settings.tls.clone(),
+                subscriptions: vec![Down::all_of(&settings.kiosk), topic::CENTRE_STATE.to_owned()],
+                will: Some((state_topic.clone(), encode(&envelopes.wrap(state(false)))?)),
+                birth: Some((state_topic, encode(&envelopes.wrap(state(true)))?)),
+            },
+            happenings,
+        );
+        let shared = Arc::new(Shared { kiosk: settings.kiosk, envelopes, clock: Mutex::default(), inbox });
+        let reader = LinkReader { shared: Arc::clone(&shared), queue, seen: VecDeque::new(), centre: None };
+        Ok((Arc::new(Self { shared, client }), reader))
+    }
+
+    fn publish<T: Serialize>(&self, kind: Up, body: &T, how: Kind) -> bool {
+        let envelope = self.shared.envelopes.wrap(body);
+        let topic = kind.of(&self.shared.kiosk);
+        let sent = encode(&envelope)
+            .map_err(|e| e.to_string())
+            .and_then(|bytes| self.client.publish(topic, bytes, false, how).map_err(|e| e.to_string()));
+        if let Err(error) = &sent {
+            warn!(%error, kind = kind.level(), "link: not sent");
+        }
+        sent.is_ok()
+    }
+}
+
+impl Link for LinkAdapter {
+    fn say(&self, saying: Saying) {
+        match saying {
+            Saying::Alarm(alarm) => {
+                // Fresh: the machine itself sends again until the centre acknowledges.
+                if self.publish(Up::Alarm, &*alarm, Kind::Fresh) {
+                    let (incident, attempt) = (alarm.incident, alarm.attempt);
+                    self.shared.report(Event::AlarmSent { incident, attempt });
+                }
+            }
+            Saying::Report(report) => {
+                self.publish(Up::Event, &*report, Kind::Kept);
+            }
+            Saying::Signal(signal) => {
+                self.publish(Up::Signal, &*signal, Kind::Fresh);
+            }
+            Saying::Heartbeat(heartbeat) => {
+                self.publish(Up::Heartbeat, &*heartbeat, Kind::Fresh);
+            }
+        }
+    }
+
+    fn echo_age(&self) -> Option<Duration> {
+        self.shared.clock().echoed.map(|at| at.elapsed())
+    }
+
+    fn clock_offset_us(&self) -> Option<i64> {
+        self.shared.clock().samples.iter().min().map(|&(_, offset)| offset)
+    }
+}
+
+impl Shared {
+    fn clock(&self) -> MutexGuard<'_, Clock> {
+        // A panic while holding it leaves plain numbers behind, nothing torn.
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report(&self, event: Event) {
+        if self.inbox.try_send(Stamped::now(event)).is_err() {
+            warn!("link: the shell does not keep up");
+        }
+    }
+
+    fn echoed(&self, echo: &Echo) {
+        let now = wall_us();
+        let round_trip = now - echo.kiosk_wall_us;
+        if !(0..=10_000_000).contains(&round_trip) {
+            // The wall clock was set in between.
+            self.clock().samples.clear();
+            return;
+        }
+        let offset = echo.received_wall_us - (echo.kiosk_wall_us + round_trip / 2);
+        let mut clock = self.clock();
+        clock.echoed = Some(Instant::now());
+        clock.samples.push_back((round_trip, offset));
+        if clock.samples.len() > OFFSETS {
+            clock.samples.pop_front();
+        }
+    }
+}
+
+/// Reads what the centre says.
+pub struct LinkReader {
+    shared: Arc<Shared>,
+    queue: mpsc::Receiver<Happening>,
+    seen: VecDeque<MessageId>,
+    centre: Option<BootId>,
+}
+
+impl LinkReader {
+    /// Starts reading, on a task of its own.
+    pub fn run(mut self, leg: Arc<dyn Leg>) {
+        tokio::spawn(async move {
+            while let Some(happening) = self.queue.recv().await {
+                match happening {
+                    Happening::Up => {
+                        self.shared.report(Event::LinkUp);
+                        leg.stand_by();
+                    }
+                    Happening::Down { .. } => self.shared.report(Event::LinkDown),
+                    Happening::Message { topic, payload, .. } => {
+                        if let Err(error) = self.message(&topic, &payload, &*leg) {
+                            warn!(%topic, %error, "link: message refused");
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    fn message(&mut self, topic: &str, payload: &[u8], leg: &dyn Leg) -> Result<(), String> {
+        if topic == topic::CENTRE_STATE {
+            // Retained: it comes again, with the same id, at every connection, and counts every time.
+            let state: Envelope<CentreState> = decode(payload).map_err(|e| e.to_string())?;
+            self.shared.report(Event::CentrePresent(state.body.online));
+            // Another run of the centre knows nothing of this leg.
+            if state.body.online && self.centre.replace(state.boot).is_some_and(|before| before != state.boot) {
+                leg.reoffer();
+            }
+            return Ok(());
+        }
+        let (kiosk, kind) = Down::parse(topic).ok_or("unknown topic")?;
+        if kiosk != self.shared.kiosk {
+            return Err("addressed to another kiosk".to_owned());
+        }
+        match kind {
+            Down::Ack => {
+                if let Some(AlarmAck { incident, standing }) = self.open(payload)? {
+                    self.shared.report(Event::Acknowledged { incident, standing });
+                }
+            }
+            Down::Echo => {
+                if let Some(echo) = self.open(payload)? {
+                    self.shared.echoed(&echo);
+                }
+            }
+            Down::Signal => match self.open(payload)? {
+                Some(SignalDown::Answer { session, sdp }) => leg.answer(session, sdp),
+                Some(SignalDown::Reoffer { reason }) => {
+                    debug!(%reason, "link: the gateway wants a new offer");
+                    leg.reoffer();
+                }
+                None => {}
+            },
+            Down::Order => {
+                if let Some(order) = self.open(payload)? {
+                    self.order(order)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn order(&self, order: Order) -> Result<(), String> {
+        let late = wall_us() + self.offset() - order.expires_wall_us;
+        if late > 0 {
+            return Err(format!("order came {late} us after its expiry"));
+        }
+        self.shared.report(match order.what {
+            OrderKind::Stands { incident, standing, verdict } => Event::Stands { incident, standing, verdict },
+            OrderKind::KeyFrame => Event::KeyFrameWanted,
+        });
+        Ok(())
+    }
+
+    fn offset(&self) -> i64 {
+        self.shared.clock().samples.iter().min().map_or(0, |&(_, offset)| offset)
+    }
+
+    /// The message, or `None` if it was seen before.
+    fn open<T: DeserializeOwned>(&mut self, payload: &[u8]) -> Result<Option<T>, String> {
+        let envelope: Envelope<T> = decode(payload).map_err(|e| e.to_string())?;
+        if self.seen.contains(&envelope.id) {
+            return Ok(None);
+        }
+        if self.seen.len() >= limits::DEDUP_WINDOW {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(envelope.id);
+        Ok(Some(envelope.body))
+    }
+}

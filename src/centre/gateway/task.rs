@@ -1,0 +1,473 @@
+//! The gateway's one task: sockets, sessions, and what crosses between them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use str0m::Candidate;
+use str0m::net::Protocol;
+use tokio::sync::mpsc;
+use tracing::{debug, info, warn};
+
+use super::kiosks::Kiosk;
+use super::pages::Page;
+use super::{GatewayCommand, GatewayEvent, GatewaySettings, LegCounters, PageId};
+use crate::rtc::{self, Datagram, Happening, Incoming, Medium, Opening, Packet, Session, Sockets, SocketsError};
+use crate::wire::{KioskId, SessionId};
+
+/// Counters, early media and silent legs are looked at this often.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A session that is not connected by then is given up.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// Incoming handled before the sessions are driven.
+const BATCH: usize = 64;
+
+type Route = (Protocol, SocketAddr, SocketAddr);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Whose {
+    Kiosk(KioskId),
+    Page(PageId),
+}
+
+struct Peer {
+    session: Session,
+    whose: Whose,
+    next_drive: Instant,
+    give_up: Option<Instant>,
+}
+
+struct Task {
+    sockets: Sockets,
+    candidates: Vec<Candidate>,
+    advertise: Vec<std::net::IpAddr>,
+    events: mpsc::Sender<GatewayEvent>,
+    shown: Arc<Mutex<Vec<LegCounters>>>,
+    peers: BTreeMap<u64, Peer>,
+    last_peer: u64,
+    routes: HashMap<Route, u64>,
+    kiosks: BTreeMap<KioskId, Kiosk>,
+    pages: BTreeMap<PageId, Page>,
+}
+
+pub(super) async fn start(
+    settings: GatewaySettings,
+    orders: mpsc::Receiver<GatewayCommand>,
+    events: mpsc::Sender<GatewayEvent>,
+    shown: Arc<Mutex<Vec<LegCounters>>>,
+) -> Result<(), SocketsError> {
+    let opening = Opening {
+        addresses: &settings.addresses,
+        port: settings.port,
+        udp: settings.udp,
+        tcp_listen: settings.tcp,
+    };
+    let (sockets, incoming) = Sockets::open(&opening).await?;
+    let candidates = sockets.candidates();
+    info!(candidates = candidates.len(), "gateway: listening");
+    rtc::warm_up();
+    let task = Task {
+        sockets,
+        candidates,
+        advertise: settings.advertise,
+        events,
+        shown,
+        peers: BTreeMap::new(),
+        last_peer: 0,
+        routes: HashMap::new(),
+        kiosks: BTreeMap::new(),
+        pages: BTreeMap::new(),
+    };
+    tokio::spawn(task.run(orders, incoming));
+    Ok(())
+}
+
+impl Task {
+    async fn run(mut self, mut orders: mpsc::Receiver<GatewayCommand>, mut incoming: mpsc::Receiver<Incoming>) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        loop {
+            let wake = self.peers.values().map(|peer| peer.next_drive).min();
+            let wake = wake.unwrap_or_else(|| Instant::now() + LOOK_EVERY);
+            tokio::select! {
+                order = orders.recv() => match order {
+                    None => return self.close_all(),
+                    Some(order) => self.obey(order),
+                },
+                Some(first) = incoming.recv() => {
+                    self.take(first);
+                    for _ in 1..BATCH {
+                        let Ok(more) = incoming.try_recv() else { break };
+                        self.take(more);
+                    }
+                }
+                () = tokio::time::sleep_until(wake.into()) => {}
+                _ = look.tick() => self.look(),
+            }
+            self.drive_due();
+        }
+    }
+
+    fn obey(&mut self, order: GatewayCommand) {
+        match order {
+            GatewayCommand::KioskOffer { kiosk, session, sdp } => self.kiosk_offer(kiosk, session, &sdp),
+            GatewayCommand::KioskBye { kiosk, session } => {
+                let peer = self.kiosks.get(&kiosk).filter(|k| k.session == Some(session)).and_then(|k| k.peer);
+                if let Some(peer) = peer {
+                    self.end(peer, "the kiosk said goodbye");
+                }
+            }
+            GatewayCommand::PageOffer { page, sdp } => self.page_offer(page, &sdp),
+            GatewayCommand::PageGone { page } => {
+                let gone = self.pages.remove(&page);
+                if let Some(peer) = gone.and_then(|gone| gone.peer) {
+                    self.remove(peer);
+                }
+            }
+            GatewayCommand::Carry { page, kiosk, sound } => self.carry(page, kiosk, sound),
+            GatewayCommand::Alarm { kiosk, open } => {
+                let now = Instant::now();
+                self.kiosk(&kiosk).set_alarm(open, now);
+                if open {
+                    self.join_waiting(&kiosk);
+                }
+            }
+            GatewayCommand::KeyFrame { page } => {
+                if let Some(kiosk) = self.pages.get(&page).and_then(|page| page.kiosk.clone()) {
+                    self.ask_key_frame(&kiosk);
+                }
+            }
+        }
+    }
+
+    fn kiosk(&mut self, kiosk: &KioskId) -> &mut Kiosk {
+        self.kiosks.entry(kiosk.clone()).or_insert_with(|| Kiosk::new(kiosk.clone()))
+    }
+
+    fn kiosk_offer(&mut self, kiosk: KioskId, session: SessionId, sdp: &str) {
+        if self.kiosk(&kiosk).session == Some(session) {
+            debug!(%kiosk, %session, "gateway: an offer that has come already");
+            return;
+        }
+        match self.accept(Whose::Kiosk(kiosk.clone()), sdp) {
+            Err(reason) => {
+                warn!(%kiosk, %reason, "gateway: offer refused");
+                self.report(GatewayEvent::KioskReoffer { kiosk, reason });
+            }
+            Ok((peer, sdp)) => {
+                let slot = self.kiosk(&kiosk);
+                let old = slot.peer.replace(peer);
+                slot.session = Some(session);
+                slot.counters.up = false;
+                slot.forget_media();
+                if let Some(old) = old {
+                    self.remove(old);
+                }
+                for page in self.pages.values_mut().filter(|page| page.kiosk.as_ref() == Some(&kiosk)) {
+                    let (kiosk, sound) = (page.kiosk.clone(), page.sound_on);
+                    page.carry(None, false);
+                    page.carry(kiosk, sound);
+                }
+                self.report(GatewayEvent::KioskAnswer { kiosk, session, sdp });
+            }
+        }
+    }
+
+    fn page_offer(&mut self, page: PageId, sdp: &str) {
+        match self.accept(Whose::Page(page), sdp) {
+            Err(reason) => warn!(page, %reason, "gateway: a page's offer refused"),
+            Ok((peer, sdp)) => {
+                let slot = self.pages.entry(page).or_insert_with(Page::new);
+                slot.restart();
+                if let Some(old) = slot.peer.replace(peer) {
+                    self.remove(old);
+                }
+                self.report(GatewayEvent::PageAnswer { page, sdp });
+            }
+        }
+    }
+
+    fn accept(&mut self, whose: Whose, sdp: &str) -> Result<(u64, String), String> {
+        let now = Instant::now();
+        let (session, answer) = Session::accept(now, sdp, &self.candidates).map_err(|e| e.to_string())?;
+        self.last_peer += 1;
+        let peer = Peer { session, whose, next_drive: now, give_up: Some(now + CONNECT_WITHIN) };
+        self.peers.insert(self.last_peer, peer);
+        Ok((self.last_peer, advertised(&answer, &self.advertise)))
+    }
+
+    fn carry(&mut self, page: PageId, kiosk: Option<KioskId>, sound: bool) {
+        let slot = self.pages.entry(page).or_insert_with(Page::new);
+        let voice_before = slot.kiosk.clone().filter(|_| slot.sound_on);
+        let changed = slot.carry(kiosk.clone(), sound);
+        let voice_now = kiosk.clone().filter(|_| sound);
+        if voice_now != voice_before
+            && let Some(kiosk) = &voice_now
+        {
+            self.kiosk(kiosk).voice.cut();
+        }
+        if changed && let Some(kiosk) = kiosk {
+            self.join(page, &kiosk);
+        }
+    }
+
+    /// A page begins to see a kiosk: from what is there, else from a new key frame.
+    fn join(&mut self, page: PageId, kiosk: &KioskId) {
+        let now = Instant::now();
+        let (Some(slot), Some(source)) = (self.pages.get_mut(&page), self.kiosks.get(kiosk)) else { return };
+        let Some(peer) = slot.peer.and_then(|peer| self.peers.get_mut(&peer)) else { return };
+        let served = slot.join(source, now, |packet| {
+            peer.session.send(now, &packet);
+        });
+        peer.next_drive = now;
+        if !served {
+            self.ask_key_frame(kiosk);
+        }
+    }
+
+    /// The alarm's word has come after the pages were told to watch, or after the first pictures.
+    fn join_waiting(&mut self, kiosk: &KioskId) {
+        let waiting: Vec<PageId> = self
+            .pages
+            .iter()
+            .filter(|(_, page)| page.kiosk.as_ref() == Some(kiosk) && page.wants_key)
+            .map(|(&id, _)| id)
+            .collect();
+        for page in waiting {
+            self.join(page, kiosk);
+        }
+    }
+
+    fn ask_key_frame(&mut self, kiosk: &KioskId) {
+        let peer = self.kiosks.get(kiosk).filter(|k| k.counters.up).and_then(|k| k.peer);
+        if let Some(peer) = peer.and_then(|peer| self.peers.get_mut(&peer)) {
+            peer.session.ask_key_frame();
+            peer.next_drive = Instant::now();
+        }
+        self.report(GatewayEvent::KeyFrameWanted { kiosk: kiosk.clone() });
+    }
+
+    fn take(&mut self, incoming: Incoming) {
+        self.sockets.note(&incoming);
+        match incoming {
+            Incoming::Datagram(datagram) => self.datagram(&datagram),
+            Incoming::Closed { local, remote } => {
+                self.routes.remove(&(Protocol::Tcp, remote, local));
+            }
+            Incoming::Open { .. } => {}
+        }
+    }
+
+    fn datagram(&mut self, datagram: &Datagram) {
+        let route = (datagram.protocol, datagram.source, datagram.destination);
+        let known = self.routes.get(&route).copied().filter(|id| {
+            // The same address can come back with another session.
+            self.peers.get(id).is_some_and(|peer| peer.session.accepts(datagram))
+        });
+        let found = known.or_else(|| {
+            self.peers.iter().rev().find(|(_, peer)| peer.session.accepts(datagram)).map(|(&id, _)| id)
+        });
+        let Some(id) = found else { return };
+        self.routes.insert(route, id);
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.next_drive = Instant::now();
+        let taken = peer.session.receive(datagram);
+        if let Whose::Kiosk(kiosk) = &peer.whose {
+            let transport = if datagram.protocol == Protocol::Udp { "udp" } else { "tcp" };
+            if let Some(slot) = self.kiosks.get_mut(kiosk) {
+                slot.counters.transport = transport;
+            }
+        }
+        if let Err(error) = taken {
+            self.end(id, &error.to_string());
+        }
+    }
+
+    fn drive_due(&mut self) {
+        // Driving one can make another due (media crosses); the second round finds those.
+        for _ in 0..4 {
+            let now = Instant::now();
+            let due: Vec<u64> =
+                self.peers.iter().filter(|(_, peer)| peer.next_drive <= now).map(|(&id, _)| id).collect();
+            if due.is_empty() {
+                return;
+            }
+            due.into_iter().for_each(|id| self.drive(id, now));
+        }
+    }
+
+    fn drive(&mut self, id: u64, now: Instant) {
+        let mut happened = vec![];
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if peer.give_up.is_some_and(|at| at <= now) {
+            return self.end(id, "not connected in time");
+        }
+        let sockets = &self.sockets;
+        match peer.session.drive(now, |transmit| sockets.send(transmit), &mut happened) {
+            Ok(next) => peer.next_drive = next,
+            Err(error) => return self.end(id, &error.to_string()),
+        }
+        for happening in happened {
+            match happening {
+                Happening::Connected => self.connected(id),
+                Happening::Gone(why) => return self.end(id, why),
+                Happening::Packet(packet) => self.packet(id, &packet, now),
+                Happening::KeyFrameWanted => self.page_wants_key(id),
+            }
+        }
+    }
+
+    fn connected(&mut self, id: u64) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.give_up = None;
+        match peer.whose.clone() {
+            Whose::Kiosk(kiosk) => {
+                self.kiosk(&kiosk).counters.up = true;
+                info!(%kiosk, "gateway: leg up");
+                self.report(GatewayEvent::KioskLeg { kiosk, up: true });
+            }
+            Whose::Page(page) => {
+                if let Some(kiosk) = self.pages.get(&page).and_then(|page| page.kiosk.clone()) {
+                    self.join(page, &kiosk);
+                }
+            }
+        }
+    }
+
+    fn packet(&mut self, id: u64, packet: &Packet, now: Instant) {
+        match self.peers.get(&id).map(|peer| peer.whose.clone()) {
+            None => {}
+            Some(Whose::Kiosk(kiosk)) => {
+                if !self.kiosk(&kiosk).take(packet, now) {
+                    return;
+                }
+                for page in self.pages.values_mut().filter(|page| page.kiosk.as_ref() == Some(&kiosk)) {
+                    let Some(peer) = page.peer.and_then(|peer| self.peers.get_mut(&peer)) else { continue };
+                    if let Some(placed) = page.place(packet, now) {
+                        peer.session.send(now, &placed);
+                        peer.next_drive = now;
+                    }
+                }
+            }
+            Some(Whose::Page(page)) if packet.medium == Medium::Sound => self.voice(page, packet, now),
+            Some(Whose::Page(_)) => {}
+        }
+    }
+
+    /// The officer's voice, to the kiosk this officer talks with.
+    fn voice(&mut self, page: PageId, packet: &Packet, now: Instant) {
+        let Some(kiosk) = self.pages.get(&page).filter(|page| page.sound_on).and_then(|page| page.kiosk.clone())
+        else {
+            return;
+        };
+        let Some(slot) = self.kiosks.get_mut(&kiosk) else { return };
+        let Some(peer) = slot.peer.and_then(|peer| self.peers.get_mut(&peer)) else { return };
+        if let Some((sequence, timestamp)) = slot.voice.place(packet.sequence, packet.timestamp, now) {
+            peer.session.send(now, &Packet { sequence, timestamp, ..packet.clone() });
+            peer.next_drive = now;
+        }
+    }
+
+    fn page_wants_key(&mut self, id: u64) {
+        if let Some(Whose::Page(page)) = self.peers.get(&id).map(|peer| peer.whose.clone())
+            && let Some(kiosk) = self.pages.get(&page).and_then(|page| page.kiosk.clone())
+        {
+            self.ask_key_frame(&kiosk);
+        }
+    }
+
+    fn look(&mut self) {
+        let now = Instant::now();
+        let mut silent = vec![];
+        for (id, kiosk) in &mut self.kiosks {
+            kiosk.settle_early(now);
+            if kiosk.silent(now) {
+                silent.push((id.clone(), kiosk.peer));
+            }
+        }
+        for (kiosk, peer) in silent {
+            warn!(%kiosk, "gateway: the leg stands but no media comes in an alarm");
+            if let Some(peer) = peer {
+                self.end(peer, "no media in an alarm");
+            }
+        }
+        let counters = self.kiosks.values().map(|kiosk| kiosk.counters.clone()).collect();
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = counters;
+    }
+
+    /// A session has failed or ended: its owner is told to offer anew.
+    fn end(&mut self, id: u64, why: &str) {
+        let Some(whose) = self.remove(id) else { return };
+        match whose {
+            Whose::Kiosk(kiosk) => {
+                let Some(slot) = self.kiosks.get_mut(&kiosk).filter(|slot| slot.peer == Some(id)) else { return };
+                slot.peer = None;
+                slot.session = None;
+                slot.counters.up = false;
+                slot.forget_media();
+                info!(%kiosk, %why, "gateway: leg down");
+                self.report(GatewayEvent::KioskLeg { kiosk: kiosk.clone(), up: false });
+                self.report(GatewayEvent::KioskReoffer { kiosk, reason: why.to_owned() });
+            }
+            Whose::Page(page) => {
+                let Some(slot) = self.pages.get_mut(&page).filter(|slot| slot.peer == Some(id)) else { return };
+                slot.peer = None;
+                debug!(page, %why, "gateway: a page's connection is gone");
+                self.report(GatewayEvent::PageReoffer { page });
+            }
+        }
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Whose> {
+        self.routes.retain(|_, peer| *peer != id);
+        let mut peer = self.peers.remove(&id)?;
+        peer.session.close();
+        let sockets = &self.sockets;
+        // The goodbye is a courtesy; a session that has failed cannot say it.
+        let _ = peer.session.drive(Instant::now(), |transmit| sockets.send(transmit), &mut vec![]);
+        Some(peer.whose)
+    }
+
+    fn close_all(mut self) {
+        let all: Vec<u64> = self.peers.keys().copied().collect();
+        for id in all {
+            self.remove(id);
+        }
+    }
+
+    fn report(&self, event: GatewayEvent) {
+        if let Err(error) = self.events.try_send(event) {
+            warn!(%error, "gateway: the desk does not keep up");
+        }
+    }
+}
+
+/// Adds the addresses the world knows this machine by to an answer's candidates.
+fn advertised(sdp: &str, advertise: &[std::net::IpAddr]) -> String {
+    let mut out = String::with_capacity(sdp.len());
+    for line in sdp.split_inclusive("\r\n") {
+        out.push_str(line);
+        let words: Vec<&str> = line.trim_end().split(' ').collect();
+        let [_, _, _, _, ip, ..] = words[..] else { continue };
+        if !line.starts_with("a=candidate:") {
+            continue;
+        }
+        for address in advertise {
+            out.push_str(&line.replacen(&format!(" {ip} "), &format!(" {address} "), 1));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advertised_addresses_join_the_answers_candidates() {
+        let sdp = "v=0\r\na=candidate:1 1 udp 2130706175 10.0.0.1 5000 typ host\r\na=end-of-candidates\r\n";
+        let public = advertised(sdp, &["203.0.113.7".parse().unwrap()]);
+        assert!(public.contains("10.0.0.1 5000 typ host\r\na=candidate:1 1 udp 2130706175 203.0.113.7 5000 typ host"));
+        assert_eq!(advertised(sdp, &[]), sdp);
+    }
+}
