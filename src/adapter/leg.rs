@@ -25,7 +25,7 @@ use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
 use crate::mqtt::back_off;
 use crate::rtc::{
-    Happening, Incoming, Medium, Opening, Packet, Session, Sockets, dialled_candidate, tcp_candidates, warm_up,
+    Datagram, Happening, Incoming, Medium, Opening, Packet, Session, Sockets, dialled_candidate, tcp_candidates, warm_up,
 };
 use crate::wire::SessionId;
 use crate::wire::up::{SessionOffer, SignalUp};
@@ -276,12 +276,7 @@ impl Task {
         let State::Standing(standing) = &mut self.state else { return };
         standing.sockets.note(&incoming);
         match incoming {
-            Incoming::Datagram(datagram) => {
-                if let Err(error) = standing.session.receive(&datagram) {
-                    self.lost(&error.to_string());
-                    return;
-                }
-            }
+            Incoming::Datagram(datagram) => return self.drive(Some(&datagram), Instant::now()),
             Incoming::Open { local, dialled: true, .. } => {
                 if let Some(candidate) = dialled_candidate(local) {
                     standing.session.add_local_candidate(candidate);
@@ -336,17 +331,17 @@ impl Task {
                 if standing.give_up.is_some_and(|at| at <= now) {
                     self.lost("no connection in time");
                 } else if standing.next_drive <= now {
-                    self.drive(now);
+                    self.drive(None, now);
                 }
             }
         }
     }
 
-    fn drive(&mut self, now: Instant) {
+    fn drive(&mut self, datagram: Option<&Datagram>, now: Instant) {
         let State::Standing(standing) = &mut self.state else { return };
         let mut happened = vec![];
         let Standing { session, sockets, .. } = &mut **standing;
-        match session.drive(now, |transmit| sockets.send(transmit), &mut happened) {
+        match session.drive(datagram, now, |transmit| sockets.send(transmit), &mut happened) {
             Ok(next) => standing.next_drive = next,
             Err(error) => return self.lost(&error.to_string()),
         }
@@ -390,7 +385,7 @@ impl Task {
         if let State::Standing(standing) = &mut self.state {
             standing.session.close();
             let id = standing.id;
-            self.drive(Instant::now());
+            self.drive(None, Instant::now());
             self.link.say(Saying::Signal(Box::new(SignalUp::Bye { session: id })));
             self.lost("hung up");
         }

@@ -153,17 +153,6 @@ impl Session {
         }
     }
 
-    /// Takes a datagram in. What is not WebRTC is dropped.
-    ///
-    /// # Errors
-    /// [`SessionError::Refused`]: the session is of no use any more.
-    pub fn receive(&mut self, datagram: &Datagram) -> Result<(), SessionError> {
-        if let Some(receive) = receive(datagram) {
-            self.rtc.handle_input(Input::Receive(datagram.at, receive))?;
-        }
-        Ok(())
-    }
-
     /// Sends a packet; it leaves with the next [`Session::drive`]. False if this medium was not agreed on.
     pub fn send(&mut self, now: Instant, packet: &Packet) -> bool {
         let Some(line) = self.lines.iter_mut().find(|line| line.medium == packet.medium) else { return false };
@@ -211,18 +200,27 @@ impl Session {
         let _ = self.rtc.close();
     }
 
-    /// Moves time to `now` and takes out everything there is: what is to be sent to `send`, what happened
-    /// to `happened`. Returns when to drive again at the latest.
+    /// Takes a datagram in, if there is one (what is not WebRTC is dropped), moves time to `now`, and
+    /// takes out everything there is: what is to be sent to `send`, what happened to `happened`. Returns
+    /// when to drive again at the latest.
+    ///
+    /// One call for both on purpose: str0m holds one received packet at a time, and a second datagram
+    /// taken in before the first is out would overwrite it.
     ///
     /// # Errors
     /// [`SessionError::Refused`]: the session is of no use any more.
     pub fn drive(
         &mut self,
+        datagram: Option<&Datagram>,
         now: Instant,
         mut send: impl FnMut(Transmit),
         happened: &mut Vec<Happening>,
     ) -> Result<Instant, SessionError> {
-        self.rtc.handle_input(Input::Timeout(now))?;
+        let input = match datagram.and_then(|datagram| Some((datagram.at, receive(datagram)?))) {
+            Some((at, receive)) => Input::Receive(at, receive),
+            None => Input::Timeout(now),
+        };
+        self.rtc.handle_input(input)?;
         loop {
             match self.rtc.poll_output()? {
                 Output::Timeout(at) => return Ok(at),

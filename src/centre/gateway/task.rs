@@ -269,18 +269,13 @@ impl Task {
         });
         let Some(id) = found else { return };
         self.routes.insert(route, id);
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        peer.next_drive = Instant::now();
-        let taken = peer.session.receive(datagram);
-        if let Whose::Kiosk(kiosk) = &peer.whose {
+        if let Some(Whose::Kiosk(kiosk)) = self.peers.get(&id).map(|peer| &peer.whose) {
             let transport = if datagram.protocol == Protocol::Udp { "udp" } else { "tcp" };
             if let Some(slot) = self.kiosks.get_mut(kiosk) {
                 slot.counters.transport = transport;
             }
         }
-        if let Err(error) = taken {
-            self.end(id, &error.to_string());
-        }
+        self.drive(id, Some(datagram), Instant::now());
     }
 
     fn drive_due(&mut self) {
@@ -292,18 +287,18 @@ impl Task {
             if due.is_empty() {
                 return;
             }
-            due.into_iter().for_each(|id| self.drive(id, now));
+            due.into_iter().for_each(|id| self.drive(id, None, now));
         }
     }
 
-    fn drive(&mut self, id: u64, now: Instant) {
+    fn drive(&mut self, id: u64, datagram: Option<&Datagram>, now: Instant) {
         let mut happened = vec![];
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if peer.give_up.is_some_and(|at| at <= now) {
             return self.end(id, "not connected in time");
         }
         let sockets = &self.sockets;
-        match peer.session.drive(now, |transmit| sockets.send(transmit), &mut happened) {
+        match peer.session.drive(datagram, now, |transmit| sockets.send(transmit), &mut happened) {
             Ok(next) => peer.next_drive = next,
             Err(error) => return self.end(id, &error.to_string()),
         }
@@ -424,7 +419,7 @@ impl Task {
         peer.session.close();
         let sockets = &self.sockets;
         // The goodbye is a courtesy; a session that has failed cannot say it.
-        let _ = peer.session.drive(Instant::now(), |transmit| sockets.send(transmit), &mut vec![]);
+        let _ = peer.session.drive(None, Instant::now(), |transmit| sockets.send(transmit), &mut vec![]);
         Some(peer.whose)
     }
 
