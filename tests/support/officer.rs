@@ -26,8 +26,6 @@ pub struct Browser {
     pub udp_blocked: bool,
     /// Runs in the page before its own code.
     pub before_page: Option<String>,
-    /// Prefix of the commands, e.g. `ip netns exec NAME`.
-    pub prefix: Vec<String>,
     /// `kk`, `ru` or `en`; none: English.
     pub language: Option<&'static str>,
 }
@@ -56,18 +54,10 @@ impl Officer {
     pub async fn open(browser: &Browser, logs: &Path) -> Result<Self> {
         let profile = tempfile::Builder::new().prefix("sos-chromium-").tempdir()?;
         let port = free_port()?;
-        let (program, rest) = match browser.prefix.split_first() {
-            None => ("chromedriver", vec![]),
-            Some((first, rest)) => {
-                (first.as_str(), rest.iter().map(String::as_str).chain(["chromedriver"]).collect())
-            }
-        };
-        let mut command = Command::new(program);
-        command.args(rest).arg(format!("--port={port}"));
+        let mut command = Command::new("chromedriver");
+        command.arg(format!("--port={port}"));
         let mut driver = Process::start("chromedriver", &mut command, logs)?;
-        if browser.prefix.is_empty() {
-            driver.listens(port).await?;
-        }
+        driver.listens(port).await?;
         let url = format!("http://127.0.0.1:{port}");
         let capabilities = capabilities(browser, profile.path());
         let client = tokio::time::timeout(BROWSER_WITHIN, connect(&url, capabilities))

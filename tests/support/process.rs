@@ -62,10 +62,15 @@ impl Process {
 
     /// Waits until it accepts connections on a loopback port.
     pub async fn listens(&mut self, port: u16) -> Result<()> {
+        self.listens_on("127.0.0.1", port).await
+    }
+
+    /// Waits until it accepts connections.
+    pub async fn listens_on(&mut self, address: &str, port: u16) -> Result<()> {
         let mut look = tokio::time::interval(Duration::from_millis(20));
         for _ in 0..750 {
             look.tick().await;
-            if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            if TcpStream::connect((address, port)).await.is_ok() {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {

@@ -30,9 +30,8 @@ pub struct Options {
     pub pre_event_s: u32,
     /// Plain HTTP on loopback besides HTTPS, so that a browser opens without a warning.
     pub plain_console: bool,
-    /// Prefix of every command of the kiosk / of the centre's side, e.g. `ip netns exec NAME`.
+    /// Prefix of the kiosk's command, e.g. `ip netns exec NAME`.
     pub kiosk_prefix: Vec<String>,
-    pub centre_prefix: Vec<String>,
     /// Address the centre's side listens on and is called by.
     pub centre_address: String,
     pub officers: Vec<String>,
@@ -48,7 +47,6 @@ impl Default for Options {
             pre_event_s: 30,
             plain_console: true,
             kiosk_prefix: vec![],
-            centre_prefix: vec![],
             centre_address: "127.0.0.1".to_owned(),
             officers: vec!["aigerim".to_owned(), "daulet".to_owned()],
         }
@@ -92,13 +90,13 @@ impl World {
         let password = uuid::Uuid::new_v4().simple().to_string();
         let files = Files { dir: &dir, options: &options, ports };
         files.write()?;
-        let mut broker = start_broker(&dir, &options)?;
-        broker.listens_as(&options, broker_port).await?;
+        let mut broker = start_broker(&dir)?;
+        broker.listens_on(&options.centre_address, broker_port).await?;
         for officer in &options.officers {
             add_officer(&dir, officer, &password).await?;
         }
-        let mut centre = start_centre(&dir, &options)?;
-        centre.listens_as(&options, console_port).await?;
+        let mut centre = start_centre(&dir)?;
+        centre.listens_on(&options.centre_address, console_port).await?;
         let kiosk = start_kiosk(&dir, &options)?;
         let mut world = Self {
             options,
@@ -190,13 +188,13 @@ impl World {
     }
 
     pub async fn restart_broker(&mut self) -> Result<()> {
-        self.broker = start_broker(&self.dir, &self.options)?;
-        self.broker.listens_as(&self.options, self.broker_port).await
+        self.broker = start_broker(&self.dir)?;
+        self.broker.listens_on(&self.options.centre_address, self.broker_port).await
     }
 
     pub async fn restart_centre(&mut self) -> Result<()> {
-        self.centre = start_centre(&self.dir, &self.options)?;
-        self.centre.listens_as(&self.options, self.console_port).await
+        self.centre = start_centre(&self.dir)?;
+        self.centre.listens_on(&self.options.centre_address, self.console_port).await
     }
 
     pub async fn restart_kiosk(&mut self) -> Result<()> {
@@ -269,17 +267,6 @@ impl Api {
         match found {
             Ok(incident) => Ok(incident),
             Err(error) => Err(anyhow!("{error}; now {}", self.incident(id).await?)),
-        }
-    }
-}
-
-impl Process {
-    async fn listens_as(&mut self, options: &Options, port: u16) -> Result<()> {
-        if options.centre_prefix.is_empty() {
-            self.listens(port).await
-        } else {
-            // In a namespace of its own the port is not seen from here; the kiosk's readiness shows it.
-            Ok(())
         }
     }
 }
@@ -377,13 +364,13 @@ fn command(prefix: &[String], program: &str) -> Command {
     }
 }
 
-fn start_broker(dir: &Path, options: &Options) -> Result<Process> {
+fn start_broker(dir: &Path) -> Result<Process> {
     let path = if Path::new("/usr/sbin/mosquitto").exists() { "/usr/sbin/mosquitto" } else { "mosquitto" };
-    Process::start("mosquitto", command(&options.centre_prefix, path).arg("-c").arg(dir.join("mosquitto.conf")), dir)
+    Process::start("mosquitto", Command::new(path).arg("-c").arg(dir.join("mosquitto.conf")), dir)
 }
 
-fn start_centre(dir: &Path, options: &Options) -> Result<Process> {
-    let mut command = command(&options.centre_prefix, env!("CARGO_BIN_EXE_sos-centre"));
+fn start_centre(dir: &Path) -> Result<Process> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sos-centre"));
     Process::start("centre", command.args(["run", "--config"]).arg(dir.join("centre.toml")), dir)
 }
 

@@ -1,0 +1,171 @@
+//! One whole call on real input, checked from end to end.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::page::{RECORD_SOUND, TAKE_SOUND};
+use crate::support::officer::{Browser, Officer};
+use crate::support::wav::{Sound, found};
+use crate::support::world::{Options, World, run as run_command};
+use crate::support::{until, wall_us};
+
+/// How alike what arrives and what was sent must be, and how much more than another voice is.
+const ALIKE: f32 = 0.6;
+const MARGIN: f32 = 0.15;
+/// Talking time.
+const TALK: Duration = Duration::from_secs(9);
+const PRE_EVENT_S: u64 = 30;
+
+pub async fn run(dir: &Path, shots: &Path, media: &Path) -> Result<()> {
+    std::fs::create_dir_all(shots)?;
+    let (person, officer_voice) = (media.join("kiosk.wav"), media.join("officer.wav"));
+    let options = Options {
+        camera: Some(media.join("scene.mp4").canonicalize()?),
+        microphone: Some(person.canonicalize()?),
+        ..Options::default()
+    };
+    let world = World::start(options, dir).await?;
+    let browser = Browser { microphone: Some(officer_voice.canonicalize()?), ..Browser::default() };
+    let officer = Officer::open(&browser, &world.dir).await?;
+    let outcome = call(&world, &officer, shots, &person, &officer_voice).await;
+    officer.close().await.ok();
+    let stopped = world.stop().await;
+    outcome?;
+    stopped?;
+    println!("ok: picture painted, sound alike in both directions, recording whole");
+    Ok(())
+}
+
+async fn call(world: &World, officer: &Officer, shots: &Path, person: &Path, officer_voice: &Path) -> Result<()> {
+    officer.client.goto(&world.console()).await?;
+    officer.find("login-name").await?;
+    officer.screenshot(&shots.join("1-login.png")).await?;
+    officer.log_in(world, "aigerim").await?;
+    officer.screenshot(&shots.join("2-off-duty.png")).await?;
+    officer.go_on_duty().await?;
+    officer.screenshot(&shots.join("3-on-duty.png")).await?;
+    let api = world.api("daulet").await?;
+    until("half a minute before the press", Duration::from_secs(60), || async {
+        let uptime = world.status().await.ok()?["uptime_s"].as_u64()?;
+        (uptime > PRE_EVENT_S + 1).then_some(())
+    })
+    .await?;
+
+    let incident = world.press().await?;
+    officer.sees(&incident, "waiting").await?;
+    officer.picture_moves().await.context("live picture before answering")?;
+    officer.screenshot(&shots.join("4-alarm.png")).await?;
+
+    officer.key("\u{E007}").await?;
+    officer.sees(&incident, "answered").await?;
+    let answered_us = wall_us();
+    officer.js(RECORD_SOUND, vec![]).await?;
+    tokio::time::sleep(TALK).await;
+    officer.screenshot(&shots.join("5-talking.png")).await?;
+    let arrived = officer.js(TAKE_SOUND, vec![]).await?;
+
+    officer.key("c").await?;
+    officer.find("verdict-test").await?;
+    officer.screenshot(&shots.join("6-close.png")).await?;
+    officer.click("verdict-test").await?;
+    officer.click("verdict-confirm").await?;
+    world.kiosk_idle().await?;
+    let whole = api.incident_when(&incident, "recording complete", |i| i["recording"]["complete"] == json!(true)).await?;
+    playback(officer, &incident, shots).await?;
+
+    let heard_by_officer = decode(&arrived)?;
+    let heard_by_person = speaker_since(world, answered_us)?;
+    alike("person to officer", &heard_by_officer, person, officer_voice)?;
+    alike("officer to person", &heard_by_person, officer_voice, person)?;
+    recording(&api.bytes(&format!("/api/incidents/{incident}/recording.mp4")).await?, world).await?;
+    print_timing(&whole);
+    Ok(())
+}
+
+/// Opens the closed incident and plays it.
+async fn playback(officer: &Officer, incident: &str, shots: &Path) -> Result<()> {
+    let card = format!("const c = document.querySelector(\"[data-testid='incident-card'][data-id='{incident}']\"); \
+                        if (c) c.click(); return !!document.querySelector(\"[data-testid='playback']\")");
+    officer.js_until("the closed incident can be opened", Duration::from_secs(10), &card).await?;
+    let playing = "const v = document.querySelector(\"[data-testid='playback-video']\"); if (!v) return false; \
+                   if (v.paused) v.play().catch(() => {}); return v.videoWidth > 0 && v.currentTime > 1;";
+    officer.js_until("the recording plays", Duration::from_secs(20), playing).await?;
+    officer.screenshot(&shots.join("7-playback.png")).await
+}
+
+fn decode(base64: &Value) -> Result<Sound> {
+    let bytes = base64::engine::general_purpose::STANDARD.decode(base64.as_str().context("no sound recorded")?)?;
+    let samples = bytes.chunks_exact(2).map(|s| f32::from(i16::from_le_bytes([s[0], s[1]])) / 32768.0).collect();
+    Ok(Sound { rate: 48_000, samples })
+}
+
+/// What left the kiosk's loudspeaker since an instant.
+pub fn speaker_since(world: &World, since_us: i64) -> Result<Sound> {
+    let path = world.speaker_wav();
+    let start = speaker_start_us(world)?;
+    let mut sound = Sound::read(&path, 0)?;
+    let skip = (since_us - start).max(0) as usize * sound.rate as usize / 1_000_000;
+    sound.samples.drain(..skip.min(sound.samples.len()));
+    Ok(sound)
+}
+
+/// Wall clock of the first sample in the loudspeaker's file.
+pub fn speaker_start_us(world: &World) -> Result<i64> {
+    let sidecar = world.dir.join("speaker.wav.json");
+    let text = std::fs::read_to_string(&sidecar).with_context(|| sidecar.display().to_string())?;
+    let value: Value = serde_json::from_str(&text)?;
+    value["start_wall_us"].as_i64().with_context(|| format!("start_wall_us in {text}"))
+}
+
+fn alike(way: &str, heard: &Sound, sent: &Path, other: &Path) -> Result<()> {
+    let piece = heard.loudest(2.0);
+    let (sent, other) = (twice(sent)?, twice(other)?);
+    let (score, _) = found(&piece, &sent);
+    let (control, _) = found(&piece, &other);
+    println!("{way}: {:.1} dBFS, alike {score:.2}, to the other voice {control:.2}", piece.dbfs());
+    ensure!(score >= ALIKE, "{way}: what arrived is not what was sent: {score:.2} < {ALIKE}");
+    ensure!(score >= control + MARGIN, "{way}: what arrived is as much like the other voice: {control:.2}");
+    Ok(())
+}
+
+/// The file as it is heard, over and over.
+fn twice(path: &Path) -> Result<Sound> {
+    let mut sound = Sound::read(path, 0)?;
+    sound.samples.extend_from_within(..);
+    Ok(sound)
+}
+
+async fn recording(mp4: &[u8], world: &World) -> Result<()> {
+    let path = world.dir.join("recording.mp4");
+    std::fs::write(&path, mp4)?;
+    let probe = run_command(
+        Command::new("ffprobe").args(["-v", "error", "-show_format", "-show_streams", "-of", "json"]).arg(&path),
+    )
+    .await?;
+    let probe: Value = serde_json::from_slice(&probe)?;
+    let duration: f64 = probe["format"]["duration"].as_str().unwrap_or("0").parse()?;
+    let at_least = PRE_EVENT_S as f64 + TALK.as_secs_f64();
+    ensure!(duration >= at_least, "the recording is {duration:.1} s long, expected at least {at_least}");
+    let kinds: Vec<_> = probe["streams"].as_array().into_iter().flatten().map(|s| s["codec_name"].clone()).collect();
+    ensure!(kinds.contains(&json!("h264")) && kinds.contains(&json!("opus")), "streams {kinds:?}");
+    run_command(Command::new("ffmpeg").args(["-v", "error", "-xerror", "-i"]).arg(&path).args(["-f", "null", "-"])).await?;
+    println!("recording: {duration:.1} s, h264 and opus, every frame decodes");
+    Ok(())
+}
+
+fn print_timing(incident: &Value) {
+    let timing = incident["timing"].as_object().cloned().unwrap_or_default();
+    let edge = timing.get("edge").and_then(Value::as_i64).unwrap_or(0);
+    let mut marks: Vec<(i64, &String)> =
+        timing.iter().filter_map(|(mark, at)| Some((at.as_i64()? - edge, mark))).collect();
+    marks.sort_unstable();
+    println!("timing of the call, ms after the button's edge:");
+    for (after, mark) in marks {
+        println!("  {mark:<18} {:>10.1}", after as f64 / 1000.0);
+    }
+}

@@ -1,0 +1,68 @@
+//! The demo, its check and the benchmark of the call, as one program over the tests' world.
+//!
+//! `scripts/demo` and `scripts/bench` start it; see there for how it is used.
+
+mod call;
+mod check;
+mod demo;
+mod figures;
+mod page;
+mod relay;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Starts everything and waits for presses.
+    Demo {
+        /// Where everything is kept while it runs.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+    /// A whole call with a headless browser as the officer, checked from end to end.
+    Check {
+        /// Where everything is kept while it runs.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Where the screenshots go.
+        #[arg(long)]
+        shots: PathBuf,
+        /// A directory with `scene.mp4`, `kiosk.wav` and `officer.wav`.
+        #[arg(long)]
+        media: PathBuf,
+    },
+    /// The figures of the call.
+    Call(call::Arguments),
+    /// One end of a wire with delay between two network namespaces (used by `call` itself).
+    Relay(relay::Arguments),
+}
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime can be had");
+    let done = runtime.block_on(async {
+        match Arguments::parse().what {
+            What::Demo { dir } => demo::run(&dir).await,
+            What::Check { dir, shots, media } => check::run(&dir, &shots, &media).await,
+            What::Call(arguments) => call::run(&arguments).await,
+            What::Relay(arguments) => relay::run(&arguments).await,
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
