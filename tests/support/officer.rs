@@ -206,3 +206,9 @@ fn capabilities(browser: &Browser, profile: &Path) -> Capabilities {
     );
     capabilities
 }
+
+/// Cuts the page's network, or gives it back.
+pub fn offline(offline: bool) -> impl WebDriverCompatibleCommand + use<> {
+    let params = json!({"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
+    DevTools("Network.emulateNetworkConditions", params)
+}

@@ -1,0 +1,171 @@
+//! Whole calls: real broker, centre, kiosk and browser.
+
+mod support;
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use support::officer::{Browser, Officer};
+use support::until;
+use support::world::{Options, World};
+
+const ENTER: &str = "\u{E007}";
+
+fn quick() -> Options {
+    Options { pre_event_s: 5, ..Options::default() }
+}
+
+async fn close(officer: &Officer) -> Result<()> {
+    officer.key("c").await?;
+    officer.click("verdict-real").await?;
+    officer.click("verdict-confirm").await
+}
+
+/// Sound flows both ways: each side has heard the other (marks of the call, taken where the sound is).
+async fn talk(world: &World, incident: &str) -> Result<()> {
+    let api = world.api("daulet").await?;
+    api.incident_when(incident, "sound both ways", |i| {
+        i["timing"]["first_sound_up"].is_i64() && i["timing"]["first_sound_down"].is_i64()
+    })
+    .await
+    .map(|_| ())
+}
+
+async fn gateway(world: &World) -> Result<Value> {
+    Ok(world.api("daulet").await?.get("/api/gateway").await?[0].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_press_brings_an_officer_and_all_of_it_is_recorded() -> Result<()> {
+    let world = World::temporary(quick()).await?;
+    let officer = Officer::open(&Browser::default(), &world.dir).await?;
+    officer.on_duty(&world, "aigerim").await?;
+
+    let incident = world.press().await?;
+    officer.sees(&incident, "waiting").await?;
+    officer.picture_moves().await?;
+    let lamps = world.status().await?["lamps"].clone();
+    ensure!(lamps["sent"] != json!("off") && lamps["answered"] == json!("off"), "lamps while waiting: {lamps}");
+
+    officer.key(ENTER).await?;
+    officer.sees(&incident, "answered").await?;
+    talk(&world, &incident).await?;
+    ensure!(world.status().await?["lamps"]["answered"] == json!("on"), "the green lamp while talking");
+
+    close(&officer).await?;
+    world.kiosk_idle().await?;
+    let api = world.api("daulet").await?;
+    let done =
+        api.incident_when(&incident, "recording complete", |i| i["recording"]["complete"] == json!(true)).await?;
+    ensure!(done["verdict"] == json!("real") && done["standing"] == json!("closed"), "{done}");
+    ensure!(done["recording"]["duration_ms"].as_u64() > Some(5_000), "from before the press: {}", done["recording"]);
+    for mark in ["edge", "kept", "sent", "received", "acknowledged", "alarm_painted", "first_frame", "answered"] {
+        ensure!(done["timing"][mark].is_i64(), "{mark} is missing from {}", done["timing"]);
+    }
+    let lamps = world.status().await?["lamps"].clone();
+    ensure!(lamps["sent"] == json!("off") && lamps["answered"] == json!("off"), "lamps after the close: {lamps}");
+
+    // A new press is a new incident; a second one during it joins it.
+    let second = world.press().await?;
+    ensure!(second != incident, "a closed incident stays closed");
+    officer.sees(&second, "waiting").await?;
+    ensure!(world.press().await? == second, "a press during an incident joins it");
+    api.incident_when(&second, "two presses", |i| i["presses"] == json!(2)).await?;
+    officer.close().await?;
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_crosses_the_standby_leg_outside_an_alarm() -> Result<()> {
+    let world = World::temporary(quick()).await?;
+    let officer = Officer::open(&Browser::default(), &world.dir).await?;
+    officer.on_duty(&world, "aigerim").await?;
+    let idle_for = |seconds: u64| {
+        let world = &world;
+        async move {
+            let start = world.status().await?["uptime_s"].as_u64().unwrap_or(0);
+            until("idle time", Duration::from_secs(seconds + 10), || async {
+                (world.status().await.ok()?["uptime_s"].as_u64()? >= start + seconds).then_some(())
+            })
+            .await
+        }
+    };
+    idle_for(5).await?;
+    let before = gateway(&world).await?;
+    ensure!(before["up"] == json!(true), "{before}");
+    ensure!(before["media_packets_standby"] == json!(0), "media before any press: {before}");
+    ensure!(before["media_packets_in_alarm"] == json!(0), "media before any press: {before}");
+
+    let incident = world.press().await?;
+    officer.sees(&incident, "waiting").await?;
+    officer.picture_moves().await?;
+    close(&officer).await?;
+    world.kiosk_idle().await?;
+    idle_for(3).await?;
+    let after = gateway(&world).await?;
+    ensure!(after["media_packets_in_alarm"].as_u64() > Some(0), "the alarm's media is counted: {after}");
+    idle_for(4).await?;
+    let later = gateway(&world).await?;
+    ensure!(later["media_packets_standby"] == json!(0), "media after the close: {later}");
+    ensure!(later["media_packets_in_alarm"] == after["media_packets_in_alarm"], "the gate is shut: {after} {later}");
+    officer.close().await?;
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_standby_leg_the_offer_travels_in_the_alarm() -> Result<()> {
+    let world = World::temporary(Options { standby: false, ..quick() }).await?;
+    let officer = Officer::open(&Browser::default(), &world.dir).await?;
+    officer.on_duty(&world, "aigerim").await?;
+    ensure!(world.status().await?["leg_up"] == json!(false), "no leg before the press");
+    for _ in 0..2 {
+        let incident = world.press().await?;
+        officer.sees(&incident, "waiting").await?;
+        officer.picture_moves().await?;
+        officer.key(ENTER).await?;
+        talk(&world, &incident).await?;
+        close(&officer).await?;
+        world.kiosk_idle().await?;
+        until("the leg is hung up", Duration::from_secs(5), || async {
+            (world.status().await.ok()?["leg_up"] == json!(false)).then_some(())
+        })
+        .await?;
+    }
+    officer.close().await?;
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_kiosks_udp_is_blocked_tcp_carries_the_call() -> Result<()> {
+    let world = World::temporary(Options { kiosk_udp: false, ..quick() }).await?;
+    let officer = Officer::open(&Browser::default(), &world.dir).await?;
+    officer.on_duty(&world, "aigerim").await?;
+    let incident = world.press().await?;
+    officer.sees(&incident, "waiting").await?;
+    officer.picture_moves().await?;
+    officer.key(ENTER).await?;
+    talk(&world, &incident).await?;
+    ensure!(gateway(&world).await?["transport"] == json!("tcp"));
+    officer.close().await?;
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_pages_udp_is_blocked_tcp_carries_the_call() -> Result<()> {
+    let world = World::temporary(quick()).await?;
+    let officer = Officer::open(&Browser { udp_blocked: true, ..Browser::default() }, &world.dir).await?;
+    officer.on_duty(&world, "aigerim").await?;
+    let incident = world.press().await?;
+    officer.sees(&incident, "waiting").await?;
+    officer.picture_moves().await?;
+    officer.key(ENTER).await?;
+    talk(&world, &incident).await?;
+    let protocol = "const done = arguments[0]; window.__sos.pc.getStats().then(all => { let p = ''; \
+                    all.forEach(s => { if (s.type === 'candidate-pair' && s.nominated) \
+                    p = all.get(s.localCandidateId).protocol; }); done(p); });";
+    let protocol = officer.client.execute_async(protocol, vec![]).await?;
+    ensure!(protocol == json!("tcp"), "the page's connection runs over {protocol}");
+    officer.close().await?;
+    world.stop().await
+}

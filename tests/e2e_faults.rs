@@ -1,0 +1,235 @@
+//! Whole calls with something breaking in the middle.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use support::officer::{Browser, Officer};
+use support::world::{Api, Options, World, run};
+use support::{until, wall_us};
+use tokio::process::Command;
+
+const ENTER: &str = "\u{E007}";
+
+fn quick() -> Options {
+    Options { pre_event_s: 5, ..Options::default() }
+}
+
+async fn count(api: &Api) -> Result<usize> {
+    Ok(api.get("/api/incidents?limit=50").await?.as_array().map_or(0, Vec::len))
+}
+
+async fn waits(api: &Api, incident: &str) -> Result<Value> {
+    api.incident_when(incident, "waiting", |i| i["standing"] == json!("waiting")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_officer_who_vanishes_in_a_call_gives_it_back_within_five_seconds() -> Result<()> {
+    let world = World::temporary(quick()).await?;
+    let first = Officer::open(&Browser::default(), &world.dir).await?;
+    first.on_duty(&world, "aigerim").await?;
+    let incident = world.press().await?;
+    first.sees(&incident, "waiting").await?;
+    first.key(ENTER).await?;
+    first.sees(&incident, "answered").await?;
+
+    let gone = Instant::now();
+    first.vanish().await?;
+    let api = world.api("daulet").await?;
+    waits(&api, &incident).await?;
+    ensure!(gone.elapsed() < Duration::from_secs(5), "waiting again only after {:?}", gone.elapsed());
+
+    let second = Officer::open(&Browser::default(), &world.dir).await?;
+    second.on_duty(&world, "daulet").await?;
+    second.sees(&incident, "waiting").await?;
+    second.picture_moves().await?;
+    second.key(ENTER).await?;
+    second.sees(&incident, "answered").await?;
+    second.close().await?;
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_officers_who_answer_at_once_one_has_the_call() -> Result<()> {
+    let world = World::temporary(quick()).await?;
+    let (a, b) = tokio::try_join!(
+        Officer::open(&Browser::default(), &world.dir),
+        Officer::open(&Browser::default(), &world.dir)
+    )?;
+    a.on_duty(&world, "aigerim").await?;
+    b.on_duty(&world, "daulet").await?;
+    let incident = world.press().await?;
+    a.sees(&incident, "waiting").await?;
+    b.sees(&incident, "waiting").await?;
+    let _ = tokio::join!(a.key(ENTER), b.key(ENTER));
+    a.sees(&incident, "answered").await?;
+    b.sees(&incident, "answered").await?;
+    let api = world.api("daulet").await?;
+    let owner = api.incident(&incident).await?["owner"].clone();
+    ensure!(owner == json!("aigerim") || owner == json!("daulet"), "{owner}");
+    let microphone = "return window.__sos.pc.getSenders().some(s => s.track && s.track.enabled && \
+                      s.getParameters().encodings.every(e => e.active !== false))";
+    let talking = [a.js(microphone, vec![]).await?, b.js(microphone, vec![]).await?];
+    let expected = [json!(owner == json!("aigerim")), json!(owner == json!("daulet"))];
+    ensure!(talking == expected, "microphones open {talking:?}, owner {owner}");
+    a.close().await?;
+    b.close().await?;
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alarm_pressed_while_the_broker_is_gone_arrives_once_within_two_seconds_of_its_return() -> Result<()> {
+    let mut world = World::temporary(quick()).await?;
+    world.broker.kill().await?;
+    let incident = world.press().await?;
+    let lamps = world.status().await?["lamps"].clone();
+    ensure!(lamps["sent"] == json!("blinking"), "not yet confirmed: {lamps}");
+    world.restart_broker().await?;
+    let back = wall_us();
+    let api = world.api("daulet").await?;
+    let seen = waits(&api, &incident).await?;
+    let received = seen["timing"]["received"].as_i64().unwrap_or(i64::MAX);
+    ensure!(received - back < 2_000_000, "received {} ms after the broker's return", (received - back) / 1000);
+    ensure!(seen["timing"]["edge"].as_i64() < Some(back), "with its true time");
+    ensure!(count(&api).await? == 1, "one incident");
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alarm_survives_the_brokers_restart_while_it_waits() -> Result<()> {
+    let mut world = World::temporary(quick()).await?;
+    let api = world.api("daulet").await?;
+    let incident = world.press().await?;
+    waits(&api, &incident).await?;
+    world.broker.kill().await?;
+    world.restart_broker().await?;
+    world.kiosk_ready().await?;
+    waits(&api, &incident).await?;
+    ensure!(count(&api).await? == 1, "one incident");
+    let officer = Officer::open(&Browser::default(), &world.dir).await?;
+    officer.on_duty(&world, "aigerim").await?;
+    officer.sees(&incident, "waiting").await?;
+    officer.picture_moves().await?;
+    officer.key(ENTER).await?;
+    officer.sees(&incident, "answered").await?;
+    officer.close().await?;
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_centre_killed_while_an_alarm_waits_shows_it_again_and_the_page_recovers_by_itself() -> Result<()> {
+    let mut world = World::temporary(quick()).await?;
+    let officer = Officer::open(&Browser::default(), &world.dir).await?;
+    officer.on_duty(&world, "aigerim").await?;
+    let incident = world.press().await?;
+    officer.sees(&incident, "waiting").await?;
+    world.centre.kill().await?;
+    officer.find("connection-lost").await?;
+    world.restart_centre().await?;
+    let back = Instant::now();
+    officer.sees(&incident, "waiting").await?;
+    ensure!(back.elapsed() < Duration::from_secs(4), "shown only {:?} after the centre's return", back.elapsed());
+    officer.js_until(
+        "the banner is gone",
+        Duration::from_secs(5),
+        "return !document.querySelector(\"[data-testid='connection-lost']\")",
+    )
+    .await?;
+    officer.picture_moves().await?;
+    officer.key(ENTER).await?;
+    officer.sees(&incident, "answered").await?;
+    let api = world.api("daulet").await?;
+    ensure!(count(&api).await? == 1, "one incident");
+    officer.close().await?;
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_press_while_the_centre_is_gone_arrives_once_within_two_seconds_of_its_return() -> Result<()> {
+    let mut world = World::temporary(quick()).await?;
+    world.centre.kill().await?;
+    let incident = world.press().await?;
+    world.restart_centre().await?;
+    let back = wall_us();
+    let api = world.api("daulet").await?;
+    let seen = waits(&api, &incident).await?;
+    let received = seen["timing"]["received"].as_i64().unwrap_or(i64::MAX);
+    ensure!(received - back < 2_000_000, "received {} ms after the centre's return", (received - back) / 1000);
+    ensure!(count(&api).await? == 1, "one incident");
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kiosk_killed_in_a_call_loses_a_second_at_most_and_goes_on_as_the_same_incident() -> Result<()> {
+    let mut world = World::temporary(quick()).await?;
+    let officer = Officer::open(&Browser::default(), &world.dir).await?;
+    officer.on_duty(&world, "aigerim").await?;
+    let api = world.api("daulet").await?;
+    let incident = world.press().await?;
+    officer.sees(&incident, "waiting").await?;
+    officer.key(ENTER).await?;
+    officer.sees(&incident, "answered").await?;
+    api.incident_when(&incident, "ten seconds recorded", |i| i["recording"]["duration_ms"].as_u64() > Some(10_000))
+        .await?;
+    let killed = wall_us();
+    world.kiosk.kill().await?;
+    let left = playable(&world, &incident).await?;
+    let first = api.incident(&incident).await?["recording"]["start_wall_us"].as_i64().unwrap_or(0);
+    let lost = (killed - first) as f64 / 1e6 - left;
+    ensure!(lost < 2.0, "{lost:.2} s lost of {left:.2} s (a fragment is about a second, the last one is open)");
+
+    world.restart_kiosk().await?;
+    ensure!(world.status().await?["incident"] == json!(incident), "the same incident goes on");
+    officer.picture_moves().await?;
+    officer.key("c").await?;
+    officer.click("verdict-test").await?;
+    officer.click("verdict-confirm").await?;
+    world.kiosk_idle().await?;
+    api.incident_when(&incident, "recording complete", |i| i["recording"]["complete"] == json!(true)).await?;
+    ensure!(count(&api).await? == 1, "one incident");
+    officer.close().await?;
+    world.stop().await
+}
+
+/// Joins what is on the kiosk's disk and decodes it; seconds of picture.
+async fn playable(world: &World, incident: &str) -> Result<f64> {
+    let dir = world.recordings().join(incident);
+    let mut files: Vec<_> = std::fs::read_dir(&dir)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+    files.retain(|f| f.extension().is_some_and(|e| e == "mp4" || e == "m4s"));
+    files.sort();
+    let mut whole = vec![];
+    for file in files {
+        whole.extend(std::fs::read(file)?);
+    }
+    let path = world.dir.join("torn.mp4");
+    std::fs::write(&path, whole)?;
+    run(Command::new("ffmpeg").args(["-v", "error", "-xerror", "-i"]).arg(&path).args(["-f", "null", "-"])).await?;
+    let duration = run(Command::new("ffprobe")
+        .args(["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0"])
+        .arg(&path))
+    .await?;
+    Ok(String::from_utf8_lossy(&duration).trim().parse()?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_break_between_page_and_centre_heals_without_a_click() -> Result<()> {
+    let world = World::temporary(quick()).await?;
+    let officer = Officer::open(&Browser::default(), &world.dir).await?;
+    officer.on_duty(&world, "aigerim").await?;
+    // The page believes the network is gone: sockets are cut, new ones refused.
+    officer.client.issue_cmd(support::officer::offline(true)).await?;
+    officer.find("connection-lost").await?;
+    let incident = world.press().await?;
+    officer.client.issue_cmd(support::officer::offline(false)).await?;
+    officer.sees(&incident, "waiting").await?;
+    officer.picture_moves().await?;
+    let on = until("on duty again", Duration::from_secs(10), || async {
+        let state = officer.js("return document.querySelector(\"[data-testid='duty-state']\")?.dataset.on", vec![]);
+        (state.await.ok()? == json!("true")).then_some(())
+    });
+    on.await?;
+    officer.close().await?;
+    world.stop().await
+}
