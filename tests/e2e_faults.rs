@@ -54,10 +54,8 @@ async fn an_officer_who_vanishes_in_a_call_gives_it_back_within_five_seconds() -
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_officers_who_answer_at_once_one_has_the_call() -> Result<()> {
     let world = World::temporary(quick()).await?;
-    let (a, b) = tokio::try_join!(
-        Officer::open(&Browser::default(), &world.dir),
-        Officer::open(&Browser::default(), &world.dir)
-    )?;
+    let browser = Browser::default();
+    let (a, b) = tokio::try_join!(Officer::open(&browser, &world.dir), Officer::open(&browser, &world.dir))?;
     a.on_duty(&world, "aigerim").await?;
     b.on_duty(&world, "daulet").await?;
     let incident = world.press().await?;
