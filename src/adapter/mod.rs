@@ -2,3 +2,5 @@
 
 pub mod leg;
 pub mod link;
+pub mod sim_panel;
+pub mod systemd;

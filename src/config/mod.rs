@@ -1,1 +1,10 @@
-//! (under construction)
+//! Configuration: TOML in layers to one validated type. Read by the binaries and handed down as plain values.
+//!
+//! A key is declared once, in its program's table ([`kiosk::KEYS`]), with its doc, default and example; reading,
+//! refusing unknown keys and `sos-ctl config list --doc` all go by that table.
+
+pub mod kiosk;
+pub mod load;
+
+pub use kiosk::KioskConfig;
+pub use load::{ConfigError, ConfigErrors, Key, Layers, Reader};

@@ -1,6 +1,14 @@
 //! The shell around the machine: its one owner, the ports it performs effects through, the start and the end.
 
+pub mod control;
 pub mod ports;
+pub mod progress;
+pub mod ring;
+pub mod shell;
+pub mod stop;
+pub mod timing;
+
+pub use shell::{Ask, Parts, Setup, Shell};
 
 use tokio::sync::mpsc;
 

@@ -106,6 +106,11 @@ pub trait Link: Send + Sync {
     fn echo_age(&self) -> Option<Duration>;
     /// Centre's wall clock minus ours, microseconds.
     fn clock_offset_us(&self) -> Option<i64>;
+    /// How long ago the link's own loop last turned, whether or not the broker is reachable: the watchdog is fed
+    /// by it. `None`: not measured.
+    fn loop_age(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// A press that must survive a power cut.

@@ -15,6 +15,13 @@ pub enum Event {
         /// Id for the incident, should this press open one.
         incident: IncidentId,
     },
+    /// The button's line is down at the daemon's start: no edge was seen. `incident` as in [`Event::Pressed`].
+    HeldAtStart {
+        /// Which button.
+        origin: PressOrigin,
+        /// Id for the incident, should it turn out to be a press.
+        incident: IncidentId,
+    },
     /// The button's line went up.
     Released,
     /// The press is durable.

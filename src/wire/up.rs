@@ -161,6 +161,11 @@ pub enum IncidentReport {
     },
     /// The kiosk has carried out the close: lamps off, gate closed.
     Closed,
+    /// The centre did not close it within the kiosk's safety limit, so the kiosk ends it. [`Self::Closed`] follows.
+    TimedOut {
+        /// Seconds without a press or a change of standing.
+        after_s: u64,
+    },
     /// The recording is sealed.
     RecordingSealed {
         /// Media fragments, the header not counted.

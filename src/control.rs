@@ -1,0 +1,198 @@
+//! What `sos-ctl` and the daemon say to each other over the control socket: one JSON line each way.
+//!
+//! A request is `{"do":"status"}`; an answer is `{"ok":true,...}` or `{"ok":false,"error":"..."}`. The socket is
+//! local (a Unix socket, mode 0660): who may open it is decided by the file's owner and group.
+
+use serde::{Deserialize, Serialize};
+
+use crate::wire::IncidentId;
+use crate::wire::down::Standing;
+use crate::wire::ids::KioskId;
+use crate::wire::up::{ButtonLine, Fault, FaultKind};
+
+/// Longest line either side reads, bytes.
+pub const MAX_LINE: usize = 4 * 1024;
+/// Longest answer, bytes: the ring of events is the largest.
+pub const MAX_ANSWER: usize = 4 * 1024 * 1024;
+
+/// What can be asked of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Presses the simulated button and, unless `hold`, lets it go.
+    Press {
+        /// Leave it down.
+        #[serde(default)]
+        hold: bool,
+    },
+    /// Lets it go.
+    Release,
+    /// How the kiosk is.
+    Status,
+    /// The last events, oldest first.
+    Ring,
+}
+
+/// The daemon's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Whether the request was carried out.
+    pub ok: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The incident that a press opened or joined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentId>,
+    /// To [`Request::Status`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Box<Status>>,
+    /// To [`Request::Ring`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ring: Vec<String>,
+}
+
+impl Answer {
+    /// Done.
+    #[must_use]
+    pub fn done() -> Self {
+        Self { ok: true, error: None, incident: None, status: None, ring: Vec::new() }
+    }
+
+    /// Not done.
+    #[must_use]
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self { ok: false, error: Some(why.into()), ..Self::done() }
+    }
+}
+
+/// How the kiosk is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its name.
+    pub id: KioskId,
+    /// The daemon's version.
+    pub version: String,
+    /// Seconds since the daemon's start.
+    pub uptime_s: u64,
+    /// What it is doing.
+    pub phase: PhaseName,
+    /// The open incident.
+    pub incident: Option<OpenIncident>,
+    /// Whether a path to the broker is up.
+    pub link_up: bool,
+    /// Whether a desk is connected to the broker.
+    pub centre_present: bool,
+    /// Whether the media leg is connected.
+    pub leg_up: bool,
+    /// Whether a leg is expected between calls.
+    pub standby: bool,
+    /// The button's line.
+    pub button: ButtonLine,
+    /// Lamps that are not dark, for the simulated panel and for people at a distance.
+    pub lamps: Vec<LampState>,
+    /// Age of the newest camera frame, ms; absent before the first.
+    pub frame_age_ms: Option<u64>,
+    /// Age of the newest microphone period, ms.
+    pub sound_age_ms: Option<u64>,
+    /// Microphone level of the last second, dB below full scale.
+    pub mic_dbfs: Option<f32>,
+    /// Age of the centre's last echo, ms.
+    pub echo_age_ms: Option<u64>,
+    /// Centre's wall clock minus the kiosk's, microseconds.
+    pub clock_offset_us: Option<i64>,
+    /// Faults that stand.
+    pub faults: Vec<Fault>,
+    /// Fragments the centre has no receipt for.
+    pub undelivered: u64,
+}
+
+/// What the kiosk is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhaseName {
+    /// Nothing is open.
+    Idle,
+    /// The centre has not acknowledged yet.
+    Sending,
+    /// No officer yet.
+    Waiting,
+    /// An officer talks.
+    Talking,
+    /// An officer has it, but does not talk now.
+    OnHold,
+    /// An officer has answered, and the media leg is missing.
+    Reconnecting,
+}
+
+/// The open incident.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenIncident {
+    /// Which.
+    pub id: IncidentId,
+    /// Presses so far.
+    pub presses: u32,
+    /// Whether the centre has acknowledged it.
+    pub acknowledged: bool,
+    /// How it stands at the desk.
+    pub standing: Standing,
+}
+
+/// A lamp that shines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LampState {
+    /// `sent`, `answered` or `fault`.
+    pub lamp: String,
+    /// `on` or `blinking`.
+    pub light: String,
+}
+
+/// A newest frame or sound older than this proves nothing, ms.
+const STALE_MS: u64 = 3_000;
+
+impl Status {
+    /// Why a press would not bring an officer with picture and sound now; empty if it would. Worst first.
+    #[must_use]
+    pub fn reasons(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        let mut say = |yes: bool, why: String| {
+            if yes {
+                reasons.push(why);
+            }
+        };
+        say(!self.link_up, "no connection to the broker".to_owned());
+        say(self.link_up && !self.centre_present, "nobody is at the centre's end".to_owned());
+        say(self.button == ButtonLine::Stuck, "the button is stuck".to_owned());
+        say(self.standby && !self.leg_up, "the media leg to the centre is down".to_owned());
+        for (what, age) in [("camera frame", self.frame_age_ms), ("microphone sound", self.sound_age_ms)] {
+            match age {
+                None => say(true, format!("no {what} yet")),
+                Some(age) => say(age > STALE_MS, format!("the newest {what} is {:.1} s old", seconds(age))),
+            }
+        }
+        for fault in &self.faults {
+            let said = matches!(fault.kind, FaultKind::ButtonStuck | FaultKind::LegDown);
+            say(!said, format!("{}: {}", fault_name(fault.kind), fault.detail));
+        }
+        reasons
+    }
+}
+
+fn seconds(ms: u64) -> f64 {
+    std::time::Duration::from_millis(ms).as_secs_f64()
+}
+
+/// A fault in words.
+#[must_use]
+pub fn fault_name(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::ButtonStuck => "button stuck",
+        FaultKind::CameraLost => "camera lost",
+        FaultKind::MicrophoneLost => "microphone lost",
+        FaultKind::SpeakerLost => "loudspeaker lost",
+        FaultKind::StoreFailed => "the store does not keep",
+        FaultKind::RecordingFailed => "recording failed",
+        FaultKind::LegDown => "media leg down",
+        FaultKind::Unknown => "unknown fault",
+    }
+}

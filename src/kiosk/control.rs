@@ -1,0 +1,184 @@
+//! The control socket: `sos-ctl` asks the daemon here. Local, bounded in every direction, and no way to stop it.
+
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::{Ask, Inbox, Stamped};
+use crate::control::{Answer, MAX_LINE, Request, Status};
+use crate::machine::Event;
+use crate::wire::IncidentId;
+use crate::wire::up::PressOrigin;
+
+/// Connections at a time; a further one is turned away.
+const MAX_CONNECTIONS: usize = 8;
+/// A connection that says nothing for this long is closed.
+const IDLE: Duration = Duration::from_secs(30);
+/// The core answers within microseconds, or not at all.
+const CORE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Another daemon listens there.
+    #[error("{}: another daemon answers on this socket", path.display())]
+    Taken {
+        /// Where.
+        path: PathBuf,
+    },
+    /// It could not be made.
+    #[error("{}: {step}: {source}", path.display())]
+    Bind {
+        /// Where.
+        path: PathBuf,
+        /// Which step.
+        step: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The control socket, bound. The file goes when it is dropped.
+#[derive(Debug)]
+pub struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Control {
+    /// Binds `path` (mode 0660), in the place of a socket that a killed daemon left behind.
+    ///
+    /// # Errors
+    /// [`ControlError`] names the path and the step.
+    pub fn bind(path: &Path) -> Result<Self, ControlError> {
+        let failed = |step| move |source| ControlError::Bind { path: path.to_owned(), step, source };
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(failed("make its directory"))?;
+        }
+        let stale = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+        if stale {
+            if std::os::unix::net::UnixStream::connect(path).is_ok() {
+                return Err(ControlError::Taken { path: path.to_owned() });
+            }
+            std::fs::remove_file(path).map_err(failed("remove the stale socket"))?;
+        }
+        let listener = UnixListener::bind(path).map_err(failed("bind"))?;
+        let mode = std::fs::Permissions::from_mode(0o660);
+        std::fs::set_permissions(path, mode).map_err(failed("set its mode"))?;
+        Ok(Self { listener, path: path.to_owned() })
+    }
+
+    /// Answers until it is dropped.
+    pub async fn serve(self, inbox: Inbox, asks: mpsc::Sender<Ask>) {
+        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut connections = tokio::task::JoinSet::new();
+        loop {
+            while connections.try_join_next().is_some() {}
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors, most likely: others will free some.
+                    warn!(%error, "the control socket cannot accept");
+                    tokio::time::sleep(CORE_WITHIN).await;
+                    continue;
+                }
+            };
+            let slot = Arc::clone(&slots).try_acquire_owned();
+            let (inbox, asks) = (inbox.clone(), asks.clone());
+            connections.spawn(async move {
+                let Ok(_slot) = slot else {
+                    let answer = Answer::refused(format!("expected at most {MAX_CONNECTIONS} connections"));
+                    return drop(write(&mut { stream }, &answer).await);
+                };
+                if let Err(error) = converse(stream, &inbox, &asks).await {
+                    debug!(%error, "a control connection ended");
+                }
+            });
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn converse(stream: UnixStream, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut line = Vec::new();
+        let limit = MAX_LINE as u64 + 1;
+        let mut bounded = (&mut stream).take(limit);
+        match timeout(IDLE, bounded.read_until(b'\n', &mut line)).await {
+            Err(_) | Ok(Ok(0)) => return Ok(()),
+            Ok(Err(error)) => return Err(error),
+            Ok(Ok(_)) => {}
+        }
+        if line.len() > MAX_LINE {
+            let answer = Answer::refused(format!("expected a line of at most {MAX_LINE} bytes"));
+            return write(stream.get_mut(), &answer).await;
+        }
+        let answer = match serde_json::from_slice::<Request>(&line) {
+            Ok(request) => answer(request, inbox, asks).await,
+            Err(error) => Answer::refused(format!("not a request: {error}")),
+        };
+        write(stream.get_mut(), &answer).await?;
+    }
+}
+
+async fn write(stream: &mut UnixStream, answer: &Answer) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    timeout(IDLE, stream.write_all(&line)).await.map_err(std::io::Error::from)?
+}
+
+async fn answer(request: Request, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> Answer {
+    let done = match request {
+        Request::Press { hold } => press(hold, inbox, asks).await,
+        Request::Release => report(inbox, Event::Released).map(|()| Answer::done()),
+        Request::Status => status(asks).await.map(|status| Answer { status: Some(status), ..Answer::done() }),
+        Request::Ring => ask(asks, Ask::Ring).await.map(|ring| Answer { ring, ..Answer::done() }),
+    };
+    done.unwrap_or_else(Answer::refused)
+}
+
+async fn press(hold: bool, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> Result<Answer, String> {
+    report(inbox, Event::Pressed { origin: PressOrigin::Control, incident: IncidentId::fresh() })?;
+    if !hold {
+        report(inbox, Event::Released)?;
+    }
+    // The shell takes whichever queue it likes first: ask until the press shows.
+    for _ in 0..100 {
+        let status = status(asks).await?;
+        if let Some(open) = status.incident {
+            return Ok(Answer { incident: Some(open.id), ..Answer::done() });
+        }
+        tokio::task::yield_now().await;
+    }
+    Err("the press was taken, and no incident is open: closed already?".to_owned())
+}
+
+fn report(inbox: &Inbox, event: Event) -> Result<(), String> {
+    inbox.try_send(Stamped::now(event)).map_err(|_| "the daemon's inbox takes nothing more".to_owned())
+}
+
+async fn status(asks: &mpsc::Sender<Ask>) -> Result<Box<Status>, String> {
+    ask(asks, Ask::Status).await
+}
+
+async fn ask<T>(asks: &mpsc::Sender<Ask>, question: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, String> {
+    let silent = || format!("the daemon's core did not answer within {} s", CORE_WITHIN.as_secs());
+    let (to, answer) = oneshot::channel();
+    let told = timeout(CORE_WITHIN, asks.send(question(to)));
+    told.await.map_err(|_| silent())?.map_err(|_| "the daemon is stopping".to_owned())?;
+    timeout(CORE_WITHIN, answer).await.map_err(|_| silent())?.map_err(|_| "the daemon is stopping".to_owned())
+}

@@ -1,0 +1,100 @@
+//! What the watchdog is fed from: progress, not life (invariant 5).
+//!
+//! The core reports at every heartbeat whether the link's loop, the camera's frames and the microphone's periods
+//! move on. A camera that its adapter has declared lost does not stop the feeding: the adapter works, the hardware
+//! does not, and a restart would only take the alarm away.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::ports::MediaHealth;
+use crate::wire::limits::HEARTBEAT_EVERY;
+use crate::wire::up::{Fault, FaultKind};
+
+/// A part that has not moved for this long has stalled.
+const STALLED_AFTER: Duration = Duration::from_secs(10);
+/// The pipeline has this long for its first frame.
+const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(30);
+
+/// The core's last word about progress.
+#[derive(Debug)]
+pub struct Progress {
+    last: Mutex<(Instant, Option<String>)>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { last: Mutex::new((Instant::now(), None)) }
+    }
+}
+
+impl Progress {
+    /// The core's word: alive, and what stalls.
+    pub fn report(&self, stalled: Option<String>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), stalled);
+    }
+
+    /// Whether everything moves.
+    ///
+    /// # Errors
+    /// What does not, for the log.
+    pub fn check(&self) -> Result<(), String> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = last.0.elapsed();
+        if age > HEARTBEAT_EVERY * 3 {
+            return Err(format!("the core has not turned for {:.1} s", age.as_secs_f64()));
+        }
+        last.1.clone().map_or(Ok(()), Err)
+    }
+}
+
+/// What stalls, if anything does.
+#[must_use]
+pub fn stalled(uptime: Duration, health: MediaHealth, link: Option<Duration>, faults: &[Fault]) -> Option<String> {
+    let lost = |kind| faults.iter().any(|fault| fault.kind == kind);
+    let parts = [
+        ("camera frames", health.frame_age, FaultKind::CameraLost),
+        ("microphone periods", health.sound_age, FaultKind::MicrophoneLost),
+    ];
+    for (what, age, fault) in parts {
+        let still = age.map_or(uptime > FIRST_FRAME_WITHIN, |age| age > STALLED_AFTER);
+        if still && !lost(fault) {
+            let age = age.map_or_else(|| "ever".to_owned(), |age| format!("{:.1} s", age.as_secs_f64()));
+            return Some(format!("no {what} for {age}, and no fault raised for it"));
+        }
+    }
+    let age = link.filter(|age| *age > STALLED_AFTER)?;
+    Some(format!("the link's loop has not turned for {:.1} s", age.as_secs_f64()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(100);
+    const FRESH: MediaHealth = MediaHealth { frame_age: Some(Duration::ZERO), sound_age: Some(Duration::ZERO), mic_dbfs: None };
+
+    #[test]
+    fn progress_feeds_and_a_stall_does_not() {
+        assert_eq!(stalled(LONG, FRESH, Some(Duration::ZERO), &[]), None);
+        let frozen = MediaHealth { frame_age: Some(LONG), ..FRESH };
+        assert!(stalled(LONG, frozen, None, &[]).is_some_and(|why| why.contains("camera frames for 100.0 s")));
+        let lost = Fault { kind: FaultKind::CameraLost, detail: String::new() };
+        assert_eq!(stalled(LONG, frozen, None, &[lost]), None);
+        assert!(stalled(LONG, FRESH, Some(LONG), &[]).is_some_and(|why| why.contains("link")));
+    }
+
+    #[test]
+    fn before_the_first_frame_there_is_some_patience() {
+        assert_eq!(stalled(Duration::from_secs(5), MediaHealth::default(), None, &[]), None);
+        assert!(stalled(LONG, MediaHealth::default(), None, &[]).is_some());
+    }
+
+    #[test]
+    fn the_cores_own_silence_is_a_stall() {
+        let progress = Progress::default();
+        assert_eq!(progress.check(), Ok(()));
+        progress.report(Some("x".to_owned()));
+        assert_eq!(progress.check(), Err("x".to_owned()));
+    }
+}

@@ -1,0 +1,357 @@
+//! The one task that owns the machine: events in, effects out through the ports, in the order the machine gave.
+//!
+//! No port call waits (see [`super::ports`]), so no effect holds up the next. Beside the effects the shell keeps
+//! what the machine has no business with: wall time, the marks of the call, the heartbeat, the ring of events.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tracing::{debug, info, warn};
+
+use super::Stamped;
+use super::ports::{KeptPress, Leg, Link, Media, Panel, Saying, Store};
+use super::progress::{Progress, stalled};
+use super::ring::Ring;
+use super::timing::{Clock, Record};
+use crate::control::{LampState, OpenIncident, PhaseName, Status};
+use crate::machine::words::{Lamp, Light};
+use crate::machine::{Effect, Event, Machine, Phase, Settings};
+use crate::wire::ids::KioskId;
+use crate::wire::limits::HEARTBEAT_EVERY;
+use crate::wire::up::{Alarm, Heartbeat, IncidentEvent, IncidentReport, Place, SessionOffer};
+use crate::wire::{IncidentId, SessionId};
+
+/// The ports, and what recovery found. `bin` fills it in.
+pub struct Parts {
+    /// Lamps.
+    pub panel: Box<dyn Panel>,
+    /// The always-on pipeline.
+    pub media: Arc<dyn Media>,
+    /// The media leg.
+    pub leg: Arc<dyn Leg>,
+    /// The paths to the centre.
+    pub link: Arc<dyn Link>,
+    /// What survives.
+    pub store: Arc<dyn Store>,
+    /// Presses kept by an earlier run and not closed, oldest first.
+    pub restored: Vec<KeptPress>,
+}
+
+/// Plain values from the configuration.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The kiosk's name.
+    pub id: KioskId,
+    /// Where it stands.
+    pub place: Place,
+    /// How far before the press a recording begins.
+    pub pre_event: Duration,
+    /// The machine's times.
+    pub machine: Settings,
+}
+
+/// A question to the owner of the machine.
+#[derive(Debug)]
+pub enum Ask {
+    /// How is the kiosk?
+    Status(oneshot::Sender<Box<Status>>),
+    /// The last events, a line each.
+    Ring(oneshot::Sender<Vec<String>>),
+}
+
+/// The owner of the machine.
+pub struct Shell {
+    machine: Machine,
+    setup: Setup,
+    parts: Parts,
+    clock: Clock,
+    record: Option<Record>,
+    lamps: BTreeMap<Lamp, Light>,
+    ring: Ring,
+    progress: Arc<Progress>,
+}
+
+impl Shell {
+    /// A shell at rest; [`Shell::run`] starts it.
+    #[must_use]
+    pub fn new(setup: Setup, parts: Parts) -> Self {
+        Self {
+            machine: Machine::new(setup.machine.clone()),
+            setup,
+            parts,
+            clock: Clock::start(),
+            record: None,
+            lamps: BTreeMap::new(),
+            ring: Ring::default(),
+            progress: Arc::new(Progress::default()),
+        }
+    }
+
+    /// What the watchdog asks.
+    #[must_use]
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Resumes what an earlier run left open, then handles events until `stop` turns true (or its sender is gone),
+    /// or every adapter is gone. An open incident stays open: the next run resumes it (crash-only).
+    pub async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Stamped>,
+        mut asks: mpsc::Receiver<Ask>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        self.start();
+        let mut beat = interval(HEARTBEAT_EVERY);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let wake = self.wake();
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                event = inbox.recv() => match event {
+                    Some(event) => self.take(event),
+                    None => break,
+                },
+                Some(ask) = asks.recv() => self.answer(ask),
+                () = sleep_until(wake.into()) => self.wake_up(),
+                _ = beat.tick() => self.beat(),
+            }
+        }
+        // What was noted leaves before the link is closed.
+        self.report_marks();
+    }
+
+    fn start(&mut self) {
+        for kept in std::mem::take(&mut self.parts.restored) {
+            let KeptPress { incident, origin, pressed_wall_us, presses, acknowledged } = kept;
+            info!(%incident, acknowledged, "an incident of an earlier run is resumed");
+            self.record.get_or_insert_with(|| Record::kept(incident, origin, pressed_wall_us));
+            self.take(Stamped::now(Event::Restored { incident, origin, presses, acknowledged }));
+        }
+        if self.setup.machine.standby {
+            self.parts.leg.stand_by();
+        }
+    }
+
+    /// When to wake without an event: the machine's deadline or the marks' batch.
+    fn wake(&self) -> Instant {
+        let deadline = self.machine.deadline().unwrap_or(Duration::MAX);
+        let marks = self.record.as_ref().and_then(Record::due);
+        let deadline = self.clock.instant(deadline);
+        marks.map_or(deadline, |marks| marks.min(deadline))
+    }
+
+    fn wake_up(&mut self) {
+        let now = Instant::now();
+        if self.record.as_ref().and_then(Record::due).is_some_and(|due| due <= now) {
+            self.report_marks();
+        }
+        self.take(Stamped { at: now, event: Event::Tick });
+    }
+
+    fn take(&mut self, Stamped { at, event }: Stamped) {
+        let now = self.clock.machine_time(at);
+        match &event {
+            Event::Tick => {}
+            Event::Pressed { .. } | Event::Acknowledged { .. } | Event::Stands { .. } => info!(?event, "event"),
+            Event::KeepFailed { .. } | Event::RecordingFailed { .. } => warn!(?event, "event"),
+            _ => debug!(?event, "event"),
+        }
+        self.ring.push(now, &event);
+        for effect in self.machine.handle(event, now) {
+            self.perform(effect, at);
+        }
+    }
+
+    /// Performs one effect; `at` is when its event happened.
+    fn perform(&mut self, effect: Effect, at: Instant) {
+        debug!(?effect, "effect");
+        match effect {
+            Effect::Keep { incident, .. } => self.keep(incident, at),
+            Effect::KeepAcknowledged { incident } => self.parts.store.keep_acknowledged(incident),
+            Effect::KeepClosed { incident, verdict } => {
+                info!(%incident, ?verdict, "closed");
+                self.report_marks();
+                self.parts.store.keep_closed(incident);
+            }
+            Effect::SendAlarm { incident, attempt, presses, offer } => {
+                self.send_alarm(incident, attempt, presses, offer, at);
+            }
+            Effect::Report { incident, what } => self.report(incident, what),
+            Effect::Note { incident, mark } => {
+                if self.record_of(incident, at).is_some_and(|record| record.note(mark, at)) {
+                    self.report_marks();
+                }
+            }
+            Effect::Lamp(lamp, light) => {
+                self.lamps.insert(lamp, light);
+                self.parts.panel.lamp(lamp, light);
+            }
+            Effect::Speak(prompt) => self.parts.media.prompt(prompt),
+            Effect::OpenGate => self.parts.media.open_gate(self.parts.leg.packets()),
+            Effect::CloseGate => self.parts.media.close_gate(),
+            Effect::ForceKeyFrame => self.parts.media.force_key_frame(),
+            Effect::Voice { open } => self.parts.media.open_voice(open),
+            Effect::MakeOffer => self.parts.leg.make_offer(),
+            Effect::StartRecording { incident } => self.parts.media.start_recording(incident, self.setup.pre_event),
+            Effect::StopRecording { incident } => self.parts.media.stop_recording(incident),
+            Effect::RaiseFault(fault) => warn!(kind = ?fault.kind, detail = fault.detail, "a fault stands"),
+            Effect::ClearFault(kind) => info!(?kind, "a fault is gone"),
+        }
+    }
+
+    /// The record of the open incident, begun at the first effect that needs it.
+    fn record_of(&mut self, incident: IncidentId, at: Instant) -> Option<&mut Record> {
+        if self.record.as_ref().is_none_or(|record| record.incident != incident) {
+            let open = self.machine.open().filter(|open| open.incident == incident)?;
+            self.report_marks();
+            let offset = self.parts.link.clock_offset_us();
+            self.record = Some(Record::pressed(incident, open.origin, at, &self.clock, offset));
+        }
+        self.record.as_mut()
+    }
+
+    fn keep(&mut self, incident: IncidentId, at: Instant) {
+        let Some(open) = self.machine.open() else { return };
+        let Some(record) = self.record_of(incident, at) else { return };
+        let press = KeptPress {
+            incident,
+            origin: record.origin,
+            pressed_wall_us: record.pressed_wall_us,
+            presses: open.presses,
+            acknowledged: open.acknowledged,
+        };
+        self.parts.store.keep(press);
+    }
+
+    fn send_alarm(
+        &mut self,
+        incident: IncidentId,
+        attempt: u32,
+        presses: u32,
+        offer: Option<(SessionId, String)>,
+        at: Instant,
+    ) {
+        let place = self.setup.place.clone();
+        let Some(record) = self.record_of(incident, at) else { return };
+        let alarm = Alarm {
+            incident,
+            origin: record.origin,
+            pressed_wall_us: record.pressed_wall_us,
+            pressed_mono_us: record.pressed_mono_us,
+            attempt,
+            presses,
+            clock_offset_us: record.clock_offset_us,
+            place,
+            offer: offer.map(|(session, sdp)| SessionOffer { session, sdp }),
+        };
+        self.parts.link.say(Saying::Alarm(Box::new(alarm)));
+    }
+
+    fn report(&self, incident: IncidentId, what: IncidentReport) {
+        self.parts.link.say(Saying::Report(Box::new(IncidentEvent { incident, what })));
+    }
+
+    fn report_marks(&mut self) {
+        let Some(record) = &mut self.record else { return };
+        let (incident, marks) = (record.incident, record.take());
+        if !marks.is_empty() {
+            self.report(incident, IncidentReport::Timing { marks });
+        }
+    }
+
+    fn beat(&mut self) {
+        let heartbeat = self.heartbeat();
+        let media = self.parts.media.health();
+        let uptime = self.clock.since_boot(Instant::now());
+        self.progress.report(stalled(uptime, media, self.parts.link.loop_age(), &heartbeat.faults));
+        self.parts.link.say(Saying::Heartbeat(Box::new(heartbeat)));
+    }
+
+    fn heartbeat(&self) -> Heartbeat {
+        let media = self.parts.media.health();
+        Heartbeat {
+            nonce: rand::random(),
+            frame_age_ms: media.frame_age.map(ms),
+            sound_age_ms: media.sound_age.map(ms),
+            mic_dbfs: media.mic_dbfs.filter(|level| level.is_finite()),
+            button: self.machine.button(),
+            leg_up: self.machine.ways().leg,
+            echo_age_ms: self.parts.link.echo_age().map(ms),
+            clock_offset_us: self.parts.link.clock_offset_us(),
+            faults: self.machine.faults(),
+            uptime_s: self.clock.since_boot(Instant::now()).as_secs(),
+            undelivered: self.parts.store.undelivered(),
+        }
+    }
+
+    fn answer(&self, ask: Ask) {
+        // An asker that has gone does not want to know.
+        match ask {
+            Ask::Status(to) => _ = to.send(Box::new(self.status())),
+            Ask::Ring(to) => _ = to.send(self.ring.lines()),
+        }
+    }
+
+    fn status(&self) -> Status {
+        let beat = self.heartbeat();
+        let ways = self.machine.ways();
+        Status {
+            id: self.setup.id.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: beat.uptime_s,
+            phase: phase_name(self.machine.phase()),
+            incident: self.machine.open().map(|open| OpenIncident {
+                id: open.incident,
+                presses: open.presses,
+                acknowledged: open.acknowledged,
+                standing: open.standing,
+            }),
+            link_up: ways.link,
+            centre_present: ways.centre,
+            leg_up: ways.leg,
+            standby: self.setup.machine.standby,
+            button: beat.button,
+            lamps: self.lamps.iter().filter_map(|(lamp, light)| lamp_state(*lamp, *light)).collect(),
+            frame_age_ms: beat.frame_age_ms,
+            sound_age_ms: beat.sound_age_ms,
+            mic_dbfs: beat.mic_dbfs,
+            echo_age_ms: beat.echo_age_ms,
+            clock_offset_us: beat.clock_offset_us,
+            faults: beat.faults,
+            undelivered: beat.undelivered,
+        }
+    }
+}
+
+fn ms(age: Duration) -> u64 {
+    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn phase_name(phase: Phase) -> PhaseName {
+    match phase {
+        Phase::Idle => PhaseName::Idle,
+        Phase::Sending => PhaseName::Sending,
+        Phase::Waiting => PhaseName::Waiting,
+        Phase::Talking => PhaseName::Talking,
+        Phase::OnHold => PhaseName::OnHold,
+        Phase::Reconnecting => PhaseName::Reconnecting,
+    }
+}
+
+fn lamp_state(lamp: Lamp, light: Light) -> Option<LampState> {
+    let lamp = match lamp {
+        Lamp::Sent => "sent",
+        Lamp::Answered => "answered",
+        Lamp::Fault => "fault",
+    };
+    let light = match light {
+        Light::Off => return None,
+        Light::On => "on",
+        Light::Blinking => "blinking",
+    };
+    Some(LampState { lamp: lamp.to_owned(), light: light.to_owned() })
+}

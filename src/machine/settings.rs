@@ -1,0 +1,51 @@
+//! The machine's times. Each has one value for the street; tests may change them.
+
+use std::time::Duration;
+
+/// What the machine goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// A button held for this long is stuck: a fault, not a longer press.
+    pub stuck_after: Duration,
+    /// The first resend of an alarm comes after this.
+    pub resend_first: Duration,
+    /// The gap between resends doubles up to this, give or take a fifth.
+    pub resend_most: Duration,
+    /// The person is told so after this long without a connection.
+    pub no_connection_after: Duration,
+    /// And told again this often while it lasts.
+    pub no_connection_every: Duration,
+    /// A further press is reported at most this often; the report carries the count.
+    pub report_press_every: Duration,
+    /// A further press is answered by a sentence at most this often.
+    pub speak_press_every: Duration,
+    /// A press that could not be kept is tried again after this.
+    pub keep_again_after: Duration,
+    /// An incident in which nothing has changed for this long is ended by the kiosk.
+    pub max_incident: Duration,
+    /// A standby leg missing for this long is a fault.
+    pub leg_missing_after: Duration,
+    /// Whether a media leg is kept between calls; without it the leg is offered inside the alarm.
+    pub standby: bool,
+    /// Seed of the jitter: kiosks that lost the centre together must not come back in step.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            stuck_after: Duration::from_secs(15),
+            resend_first: Duration::from_millis(500),
+            resend_most: Duration::from_secs(2),
+            no_connection_after: Duration::from_secs(5),
+            no_connection_every: Duration::from_secs(30),
+            report_press_every: Duration::from_secs(1),
+            speak_press_every: Duration::from_secs(10),
+            keep_again_after: Duration::from_secs(2),
+            max_incident: Duration::from_secs(2 * 60 * 60),
+            leg_missing_after: Duration::from_secs(20),
+            standby: true,
+            seed: 0,
+        }
+    }
+}
