@@ -2,5 +2,6 @@
 
 pub mod leg;
 pub mod link;
+pub mod media;
 pub mod sim_panel;
 pub mod systemd;

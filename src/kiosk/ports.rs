@@ -179,6 +179,13 @@ pub trait Fragments: Send + Sync {
     fn write(&self, fragment: NewFragment) -> Result<(), FragmentError>;
     /// The index after the last one of `incident` on disk; 0 if there is none.
     fn next_index(&self, incident: IncidentId) -> u64;
+    /// Wall clock of the first sample of the first media fragment of `incident` on disk
+    /// ([`NewFragment::start_wall_us`] of index 1): where the incident's time line begins. An incident
+    /// that a restarted daemon goes on recording continues that line. `None` if it is not known.
+    fn first_start_wall_us(&self, incident: IncidentId) -> Option<i64> {
+        let _ = incident;
+        None
+    }
     /// The recording has ended with this many media fragments.
     ///
     /// # Errors

@@ -1,0 +1,216 @@
+//! What the pipelines share: the time line, the ring, the gate, the two voices, the marks of progress.
+//! Capture threads call in here; nothing in here waits for a disk, a network or another thread's work.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_video as gst_video;
+
+use super::clock::{Running, SECOND, Timeline};
+use super::fmp4::PictureTrack;
+use super::gate::{After, Gate};
+use super::lock;
+use super::measure::Latency;
+use super::queue::{Message, Queue};
+use super::ring::{Ring, Unit};
+use super::stereo::Stereo;
+use super::synth::Prompts;
+use super::voice::Voice;
+use crate::kiosk::Inbox;
+use crate::kiosk::ports::LivePacket;
+use crate::wire::IncidentId;
+
+/// The parts that are watched and rebuilt one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Camera to encoder.
+    Picture,
+    /// Microphone to live encoder.
+    Microphone,
+    /// The officer's voice and the prompts to the loudspeaker.
+    Speaker,
+    /// The recording's stereo sound.
+    Track,
+}
+
+/// Every part, in the order of [`Part`].
+pub const PARTS: [Part; 4] = [Part::Picture, Part::Microphone, Part::Speaker, Part::Track];
+
+/// Shared by all parts.
+#[derive(Debug)]
+pub struct Hub {
+    /// The common time.
+    pub timeline: Timeline,
+    /// Where events go.
+    pub inbox: Inbox,
+    /// Whether live packets leave.
+    pub gate: Gate,
+    /// To the recorder.
+    pub queue: Arc<Queue>,
+    /// The two voices for the recording.
+    pub stereo: Mutex<Stereo>,
+    /// The officer's voice.
+    pub voice: Voice,
+    /// What the kiosk says by itself.
+    pub prompts: Prompts,
+    /// Level of the microphone.
+    pub level: Mutex<Level>,
+    /// Before the encoder to the sink of encoded frames.
+    pub encode_latency: Latency,
+    /// `voice` called to the instant its samples leave the loudspeaker.
+    pub voice_latency: Latency,
+    /// Delay of the loudspeaker's pipeline, nanoseconds.
+    pub speaker_delay: AtomicU64,
+    ring: Mutex<Ring>,
+    recordings: AtomicUsize,
+    picture: Mutex<Option<PictureTrack>>,
+    encoder: Mutex<Option<gst::Pad>>,
+    progress: [AtomicU64; PARTS.len()],
+}
+
+impl Hub {
+    /// A hub with an empty ring.
+    #[must_use]
+    pub fn new(timeline: Timeline, inbox: Inbox, ring: Ring, prompts: Prompts, picture: Option<PictureTrack>) -> Self {
+        Self {
+            voice: Voice::new(timeline.clone()),
+            timeline,
+            inbox,
+            gate: Gate::default(),
+            queue: Arc::new(Queue::default()),
+            stereo: Mutex::default(),
+            prompts,
+            level: Mutex::default(),
+            encode_latency: Latency::default(),
+            voice_latency: Latency::default(),
+            speaker_delay: AtomicU64::new(0),
+            ring: Mutex::new(ring),
+            recordings: AtomicUsize::new(0),
+            picture: Mutex::new(picture),
+            encoder: Mutex::new(None),
+            progress: Default::default(),
+        }
+    }
+
+    /// A part has done its work once more.
+    pub fn progressed(&self, part: Part) {
+        self.progress[part as usize].store(self.timeline.now().max(1), Ordering::Relaxed);
+    }
+
+    /// When a part last did its work; `None` before the first time.
+    #[must_use]
+    pub fn last_progress(&self, part: Part) -> Option<Running> {
+        let at = self.progress[part as usize].load(Ordering::Relaxed);
+        (at > 0).then_some(at)
+    }
+
+    /// How long ago a part last did its work.
+    #[must_use]
+    pub fn age(&self, part: Part) -> Option<Duration> {
+        let now = self.timeline.now();
+        self.last_progress(part).map(|at| Duration::from_nanos(now.saturating_sub(at)))
+    }
+
+    /// An encoded unit: into the ring, and to the recorder while a recording is under way.
+    pub fn unit(&self, unit: Unit) {
+        // Ring and queue under one lock, or a recording that starts in between would miss the unit or get it twice.
+        let mut ring = lock(&self.ring);
+        if self.recordings.load(Ordering::Relaxed) > 0 {
+            self.queue.unit(unit.clone());
+        }
+        ring.push(unit);
+    }
+
+    /// Starts a recording with what the ring holds from `before` ago. `false` if the recorder is overrun.
+    #[must_use]
+    pub fn start_recording(&self, incident: IncidentId, before: Duration) -> bool {
+        let picture = lock(&self.picture).clone();
+        let ring = lock(&self.ring);
+        let from = self.timeline.now().saturating_sub(super::clock::nanos(before));
+        let taken = self.queue.order(Message::Start { incident, units: ring.since(from), picture });
+        if taken {
+            // Counted under the ring's lock, so that no unit is missed.
+            self.recordings.fetch_add(1, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// Ends a recording. `false` if the recorder is overrun.
+    #[must_use]
+    pub fn stop_recording(&self, incident: IncidentId) -> bool {
+        self.queue.order(Message::Stop { incident, at: self.timeline.now() })
+    }
+
+    /// One recording less is under way.
+    pub fn recording_ended(&self) {
+        self.recordings.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A live packet: out, if the gate is open.
+    pub fn live(&self, packet: LivePacket) {
+        if self.gate.offer(packet) == After::KeyFrame {
+            self.force_key_frame();
+        }
+    }
+
+    /// The encoder's configuration (the body of `avcC`), from its caps.
+    pub fn set_codec(&self, avcc: &[u8], width: u16, height: u16) {
+        let mut picture = lock(&self.picture);
+        if picture.as_ref().is_none_or(|known| known.avcc != avcc) {
+            *picture = Some(PictureTrack { avcc: Bytes::copy_from_slice(avcc), width, height });
+        }
+    }
+
+    /// Where key frames are asked for.
+    pub fn set_encoder(&self, source_pad: Option<gst::Pad>) {
+        *lock(&self.encoder) = source_pad;
+    }
+
+    /// The next frame becomes a key frame.
+    pub fn force_key_frame(&self) {
+        let pad = lock(&self.encoder).clone();
+        if let Some(pad) = pad {
+            pad.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build());
+        }
+    }
+
+    /// Bytes in the ring.
+    #[must_use]
+    pub fn ring_bytes(&self) -> usize {
+        lock(&self.ring).bytes()
+    }
+}
+
+/// Level of the microphone over the last second.
+#[derive(Debug, Default)]
+pub struct Level {
+    /// Sum of squares, number of samples and time of each period.
+    periods: std::collections::VecDeque<(f64, usize, Running)>,
+}
+
+impl Level {
+    /// Takes a period in.
+    pub fn add(&mut self, at: Running, samples: &[i16]) {
+        let energy = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum();
+        self.periods.push_back((energy, samples.len(), at));
+        while self.periods.front().is_some_and(|period| period.2 + SECOND < at) {
+            self.periods.pop_front();
+        }
+    }
+
+    /// RMS, dB below full scale (a full-scale square wave is 0); `None` without sound.
+    #[must_use]
+    pub fn dbfs(&self) -> Option<f32> {
+        let (energy, count) = self.periods.iter().fold((0.0, 0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
+        (count > 0).then(|| {
+            let mean = energy / count as f64;
+            // Digital silence is given as the floor of 16 bits rather than as minus infinity.
+            (10.0 * (mean / (32768.0 * 32768.0)).log10()).max(-96.0) as f32
+        })
+    }
+}

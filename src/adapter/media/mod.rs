@@ -1,0 +1,342 @@
+//! The kiosk's always-on media: camera, microphone, loudspeaker, and the recorder.
+//!
+//! ```text
+//! camera ----> encoder -+-> RTP ---------> gate -> the call
+//!                       +-> units -+
+//! microphone -+-> Opus mono -------|-----> gate -> the call
+//!             +-> left  +          |
+//!                       stereo ----+-> ring in RAM -> recorder -> fragments
+//! officer ----+-> right +
+//!   (RTP)     +-> mixer -> loudspeaker
+//! prompts ------> mixer
+//! ```
+//!
+//! Nothing is started at a press: everything runs from the start on one clock (`clock`), and a press
+//! opens a gate, forces a key frame and takes the ring. Each part is a pipeline of its own on the
+//! common time line, so that a broken one is rebuilt (`supervise`) while the others go on.
+
+pub mod clock;
+pub mod cutter;
+mod film;
+pub mod fmp4;
+pub mod gate;
+mod hub;
+pub mod measure;
+pub mod pcm;
+mod picture;
+mod pipeline;
+mod queue;
+mod recorder;
+pub mod ring;
+mod sound;
+mod speaker;
+mod stereo;
+mod supervise;
+pub mod synth;
+mod voice;
+mod wav;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gstreamer as gst;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tracing::{error, warn};
+
+use crate::kiosk::ports::{Fragments, LivePacket, Media, MediaHealth};
+use crate::kiosk::{Inbox, Stamped};
+use crate::machine::Event;
+use crate::machine::words::Prompt;
+use crate::wire::IncidentId;
+
+/// Where the picture comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CameraSource {
+    /// A moving test pattern.
+    Test,
+    /// A video file, looped.
+    File(PathBuf),
+}
+
+/// Where the person's sound comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MicrophoneSource {
+    /// A voice-like signal.
+    Test,
+    /// A sound file (or the sound of a video file), looped.
+    File(PathBuf),
+}
+
+/// Where the officer's voice and the prompts go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Speaker {
+    /// Nowhere, at the pace of the clock.
+    Null,
+    /// Into a WAV file (48 kHz, 16 bits, mono), which can be read while it grows. `FILE.json` beside it
+    /// tells the wall clock of its first sample.
+    File(PathBuf),
+}
+
+/// What the media are to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaSettings {
+    /// Pixels.
+    pub width: u16,
+    /// Pixels.
+    pub height: u16,
+    /// Frames per second.
+    pub fps: u32,
+    /// Of the picture, kbit/s.
+    pub bitrate_kbit: u32,
+    /// At most this long from one key frame to the next; about the length of a fragment.
+    pub key_frame_interval: Duration,
+    /// How far back the ring reaches.
+    pub pre_event: Duration,
+    /// Camera.
+    pub camera: CameraSource,
+    /// Microphone.
+    pub microphone: MicrophoneSource,
+    /// Loudspeaker.
+    pub speaker: Speaker,
+    /// Where the spoken prompts are (`calling.wav` ..); a chime for each that is missing.
+    pub prompts: Option<PathBuf>,
+}
+
+impl Default for MediaSettings {
+    fn default() -> Self {
+        Self {
+            width: 1280,
+            height: 720,
+            fps: 30,
+            bitrate_kbit: 1500,
+            key_frame_interval: Duration::from_secs(1),
+            pre_event: Duration::from_secs(30),
+            camera: CameraSource::Test,
+            microphone: MicrophoneSource::Test,
+            speaker: Speaker::Null,
+            prompts: None,
+        }
+    }
+}
+
+/// Why the media cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaError {
+    /// GStreamer itself does not start.
+    #[error("GStreamer: {0}")]
+    Init(#[from] gst::glib::Error),
+    /// An element is missing or refuses.
+    #[error("media pipeline: {why}")]
+    Pipeline {
+        /// What GStreamer says.
+        why: String,
+    },
+    /// A file is missing or is not what it should be.
+    #[error("{}: {why}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The system gives no thread.
+    #[error("no thread for the {what}: {why}")]
+    Thread {
+        /// For what.
+        what: &'static str,
+        /// Why.
+        why: std::io::Error,
+    },
+}
+
+/// What the adapter has measured of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Measures {
+    /// Before the encoder to the encoded frame in our hands, ms.
+    pub encode_ms: measure::Summary,
+    /// `voice` called to the instant the samples leave the loudspeaker's sink, ms.
+    pub voice_ms: measure::Summary,
+    /// What passed the gate.
+    pub gate: gate::GateCounts,
+    /// Packets of the officer's voice dropped while the way was closed, or malformed.
+    pub voice_dropped: u64,
+    /// Units the recorder could not take in time.
+    pub units_shed: u64,
+    /// Bytes in the ring.
+    pub ring_bytes: usize,
+}
+
+/// The media of one kiosk. Dropping it stops everything; a recording under way is left unsealed, for
+/// the next run to go on with.
+#[derive(Debug)]
+pub struct MediaAdapter {
+    hub: Arc<hub::Hub>,
+    input: Arc<speaker::VoiceInput>,
+    stopping: Mutex<Option<(supervise::Supervisor, JoinHandle<()>)>>,
+}
+
+impl MediaAdapter {
+    /// Starts everything. A missing camera, microphone or loudspeaker is not an error but a fault: it
+    /// comes as an event and heals by itself.
+    ///
+    /// # Errors
+    /// [`MediaError`] if GStreamer or one of its plug-ins that everything rests on is missing.
+    pub fn start(
+        settings: MediaSettings,
+        inbox: Inbox,
+        fragments: Arc<dyn Fragments>,
+    ) -> Result<Arc<Self>, MediaError> {
+        gst::init()?;
+        let avcc = picture::warm_up(&settings)?;
+        let track =
+            fmp4::PictureTrack { avcc: Bytes::from(avcc), width: settings.width, height: settings.height };
+        let timeline = clock::Timeline::begin();
+        let prompts = synth::Prompts::load(settings.prompts.as_deref());
+        let ring = ring::Ring::new(clock::nanos(settings.pre_event), ring_bytes(&settings));
+        let hub = Arc::new(hub::Hub::new(timeline.clone(), inbox.clone(), ring, prompts, Some(track)));
+
+        let counter = Arc::clone(&hub);
+        let recorder = recorder::start(recorder::Desk {
+            queue: Arc::clone(&hub.queue),
+            fragments,
+            inbox,
+            timeline,
+            ended: Box::new(move || counter.recording_ended()),
+        })
+        .map_err(|why| MediaError::Thread { what: "recorder", why })?;
+        let input = Arc::new(speaker::VoiceInput::default());
+        let supervisor = supervise::Supervisor::start(settings, Arc::clone(&hub), Arc::clone(&input))
+            .map_err(|why| MediaError::Thread { what: "media supervisor", why })?;
+        Ok(Arc::new(Self { hub, input, stopping: Mutex::new(Some((supervisor, recorder))) }))
+    }
+
+    /// Stops everything in order: the sources, then the recorder, which writes what it has. Blocks until
+    /// that is done; harmless when repeated.
+    pub fn shut_down(&self) {
+        let Some((mut supervisor, recorder)) = lock(&self.stopping).take() else { return };
+        self.close_gate();
+        supervisor.stop();
+        while !self.hub.queue.order(queue::Message::Shutdown) {
+            std::thread::yield_now();
+        }
+        if recorder.join().is_err() {
+            error!("the recorder ended badly");
+        }
+    }
+
+    /// What has been measured so far.
+    #[must_use]
+    pub fn measures(&self) -> Measures {
+        Measures {
+            encode_ms: self.hub.encode_latency.summary(),
+            voice_ms: self.hub.voice_latency.summary(),
+            gate: self.hub.gate.counts(),
+            voice_dropped: self.hub.voice.dropped(),
+            units_shed: self.hub.queue.shed(),
+            ring_bytes: self.hub.ring_bytes(),
+        }
+    }
+
+    /// Said without waiting: the caller may be the one who empties the inbox.
+    fn overrun(&self, incident: IncidentId) {
+        let why = "the recorder is overrun with orders".to_owned();
+        let failed = Stamped::now(Event::RecordingFailed { incident, why });
+        if self.hub.inbox.try_send(failed).is_err() {
+            error!(%incident, "the recorder is overrun and the inbox is full");
+        }
+    }
+
+    /// Wall clock (microseconds since 1970 UTC) of RTP time stamp 0 of both media: a live packet with
+    /// time stamp `t` at rate `r` was captured `t / r` seconds later (until the stamps wrap).
+    #[must_use]
+    pub fn rtp_zero_wall_us(&self) -> i64 {
+        self.hub.timeline.wall_us(0)
+    }
+}
+
+impl Drop for MediaAdapter {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+/// Twice what the encoder is asked for, and some for the sound and the group under way.
+fn ring_bytes(settings: &MediaSettings) -> usize {
+    let seconds = settings.pre_event.as_secs_f64() + 5.0;
+    let per_second = f64::from(settings.bitrate_kbit) * 1000.0 / 8.0 * 2.0 + 20_000.0;
+    (seconds * per_second) as usize
+}
+
+impl Media for MediaAdapter {
+    fn open_gate(&self, to: mpsc::Sender<LivePacket>) {
+        self.hub.gate.open(to);
+        self.hub.force_key_frame();
+    }
+
+    fn close_gate(&self) {
+        self.hub.gate.close();
+    }
+
+    fn force_key_frame(&self) {
+        self.hub.force_key_frame();
+    }
+
+    fn voice(&self, rtp: Bytes) {
+        if let Some(arrived) = self.hub.voice.arrive(&rtp) {
+            self.input.push(arrived);
+        }
+    }
+
+    fn open_voice(&self, open: bool) {
+        self.hub.voice.open(open);
+    }
+
+    fn prompt(&self, prompt: Prompt) {
+        self.hub.prompts.say(prompt);
+    }
+
+    fn start_recording(&self, incident: IncidentId, before: Duration) {
+        if !self.hub.start_recording(incident, before) {
+            self.overrun(incident);
+        }
+    }
+
+    fn stop_recording(&self, incident: IncidentId) {
+        if !self.hub.stop_recording(incident) {
+            self.overrun(incident);
+        }
+    }
+
+    fn health(&self) -> MediaHealth {
+        MediaHealth {
+            frame_age: self.hub.age(hub::Part::Picture),
+            sound_age: self.hub.age(hub::Part::Microphone),
+            mic_dbfs: lock(&self.hub.level).dbfs(),
+        }
+    }
+}
+
+/// Sends an event that happens now. The owner of the inbox handles one in microseconds; a full inbox is
+/// given a moment, because what is lost here is lost for the incident.
+fn report(inbox: &Inbox, event: Event) {
+    const TRIES: u32 = 50;
+    let mut stamped = Stamped::now(event);
+    for _ in 0..TRIES {
+        match inbox.try_send(stamped) {
+            Ok(()) => return,
+            Err(TrySendError::Closed(_)) => return,
+            Err(TrySendError::Full(back)) => stamped = back,
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    warn!(event = ?stamped.event, "the inbox is full: an event is lost");
+}
+
+/// A lock whatever happened to its last holder: the data behind our locks are whole at every step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,323 @@
+//! The recorder: its own thread behind a bounded queue. Cuts the units of each incident into fragments,
+//! builds them and hands them to the store, whose `write` returns when they are durable.
+//!
+//! A fragment that could not be written is kept (within [`KEEP`]) and tried again before the next one,
+//! so that a disk that comes back loses nothing and the indices stay without a hole.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tracing::{info, warn};
+
+use super::clock::{MS, Running, Timeline};
+use super::cutter::{Cut, Cutter};
+use super::fmp4::{self, PictureTrack};
+use super::queue::{Message, Queue};
+use super::report;
+use super::ring::Unit;
+use crate::kiosk::Inbox;
+use crate::kiosk::ports::{Fragments, NewFragment};
+use crate::machine::Event;
+use crate::wire::IncidentId;
+use crate::wire::up::FaultKind;
+
+/// Fragments kept while the store does not write: about half a minute.
+const KEEP: usize = 32;
+/// The sound of the last moment is still in the encoder when a recording ends.
+const LINGER: Duration = Duration::from_millis(600);
+/// How often an ended recording whose fragments wait for the disk is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+/// How long such a recording is tried before it is given up (recovery seals it at the next start).
+const GIVE_UP: Duration = Duration::from_secs(60);
+
+/// What the recorder works with.
+pub struct Desk {
+    /// Where units and orders come from.
+    pub queue: Arc<Queue>,
+    /// The store.
+    pub fragments: Arc<dyn Fragments>,
+    /// Where outcomes go.
+    pub inbox: Inbox,
+    /// The common time.
+    pub timeline: Timeline,
+    /// Called once for every order to start whose recording is over.
+    pub ended: Box<dyn Fn() + Send>,
+}
+
+/// Starts the recorder's thread.
+///
+/// # Errors
+/// If the system gives no thread.
+pub fn start(desk: Desk) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("recorder".into()).spawn(move || Recorder { desk, recordings: Vec::new() }.run())
+}
+
+struct Recorder {
+    desk: Desk,
+    recordings: Vec<Recording>,
+}
+
+struct Recording {
+    incident: IncidentId,
+    cutter: Cutter,
+    /// `None` once it is on disk.
+    header: Option<Option<PictureTrack>>,
+    next: u64,
+    waiting: VecDeque<Built>,
+    ending: Option<Ending>,
+    told_started: bool,
+    failing: bool,
+}
+
+struct Built {
+    start: Running,
+    duration: Running,
+    cut: Cut,
+}
+
+#[derive(Clone, Copy)]
+struct Ending {
+    at: Running,
+    linger: Instant,
+    give_up: Instant,
+}
+
+impl Recorder {
+    fn run(mut self) {
+        loop {
+            match self.desk.queue.next(self.deadline()) {
+                Some(Message::Unit(unit)) => self.recordings.iter_mut().for_each(|r| r.take(unit.clone())),
+                Some(Message::Start { incident, units, picture }) => self.begin(incident, units, picture),
+                Some(Message::Stop { incident, at }) => self.end(incident, at),
+                Some(Message::Shutdown) => return self.shut_down(),
+                None => {}
+            }
+            self.advance();
+        }
+    }
+
+    fn begin(&mut self, incident: IncidentId, units: Vec<Unit>, picture: Option<PictureTrack>) {
+        if let Some(open) = self.recordings.iter_mut().find(|r| r.incident == incident) {
+            open.ending = None;
+            return (self.desk.ended)();
+        }
+        let next = self.desk.fragments.next_index(incident);
+        let origin = (next > 1).then(|| self.origin(incident));
+        info!(%incident, next, units = units.len(), "recording");
+        let mut recording = Recording {
+            incident,
+            cutter: Cutter::new(origin.or_else(|| first_picture(&units))),
+            header: (next == 0).then_some(picture),
+            next: next.max(1),
+            waiting: VecDeque::new(),
+            ending: None,
+            told_started: false,
+            failing: false,
+        };
+        units.into_iter().for_each(|unit| recording.take(unit));
+        self.recordings.push(recording);
+    }
+
+    /// Running time of the incident's first sample, which an earlier run of the daemon captured.
+    fn origin(&self, incident: IncidentId) -> i64 {
+        let now = self.desk.timeline.now();
+        let wall = self.desk.timeline.wall_us(now);
+        let first = self.desk.fragments.first_start_wall_us(incident).unwrap_or_else(|| opened_wall_us(incident));
+        let age_us = wall.saturating_sub(first).max(0);
+        i64::try_from(now).unwrap_or(i64::MAX).saturating_sub(age_us.saturating_mul(1000))
+    }
+
+    fn end(&mut self, incident: IncidentId, at: Running) {
+        let now = Instant::now();
+        match self.recordings.iter_mut().find(|r| r.incident == incident) {
+            Some(recording) if recording.ending.is_none() => {
+                recording.ending = Some(Ending { at, linger: now + LINGER, give_up: now + GIVE_UP });
+            }
+            Some(_) => {}
+            None => warn!(%incident, "asked to end a recording that is not under way"),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let now = Instant::now();
+        self.recordings
+            .iter()
+            .filter_map(|r| r.ending)
+            .map(|ending| if ending.linger > now { ending.linger } else { now + RETRY })
+            .min()
+    }
+
+    fn advance(&mut self) {
+        let desk = &self.desk;
+        self.recordings.retain_mut(|recording| {
+            let over = recording.advance(desk);
+            if over {
+                (desk.ended)();
+            }
+            !over
+        });
+    }
+
+    fn shut_down(mut self) {
+        let now = self.desk.timeline.now();
+        for recording in &mut self.recordings {
+            recording.build(recording_end(recording.ending, now));
+            recording.write(&self.desk);
+            // Not sealed: the incident is open, and the next run goes on with it.
+        }
+    }
+}
+
+fn recording_end(ending: Option<Ending>, now: Running) -> Running {
+    ending.map_or(now, |ending| ending.at)
+}
+
+fn first_picture(units: &[Unit]) -> Option<i64> {
+    let first = units.iter().find(|unit| unit.medium == crate::kiosk::ports::Medium::Picture)?;
+    i64::try_from(first.at).ok()
+}
+
+/// An incident's id (UUIDv7) tells when it was opened; its recording begins at most this much earlier.
+fn opened_wall_us(incident: IncidentId) -> i64 {
+    const LONGEST_PRE_EVENT_US: i64 = 60_000_000;
+    let stamp = incident.0.get_timestamp().map(|stamp| stamp.to_unix());
+    let us = stamp.map_or(0, |(seconds, nanos)| seconds.saturating_mul(1_000_000) + u64::from(nanos / 1000));
+    i64::try_from(us).unwrap_or(i64::MAX).saturating_sub(LONGEST_PRE_EVENT_US)
+}
+
+impl Recording {
+    fn take(&mut self, unit: Unit) {
+        if self.ending.is_none_or(|ending| unit.at < ending.at) {
+            self.cutter.push(unit);
+        } else if let Some(ending) = &mut self.ending {
+            // Sound beyond the end shows that all of it has come.
+            if unit.medium == crate::kiosk::ports::Medium::Sound {
+                ending.linger = Instant::now();
+            }
+        }
+    }
+
+    /// Cuts, writes, and says whether the recording is over.
+    fn advance(&mut self, desk: &Desk) -> bool {
+        while let Some(cut) = self.cutter.next_cut() {
+            self.keep(cut);
+        }
+        let Some(ending) = self.ending else {
+            self.write(desk);
+            return false;
+        };
+        if self.cutter.sound_until() < ending.at && Instant::now() < ending.linger {
+            self.write(desk);
+            return false;
+        }
+        self.build(ending.at);
+        self.write(desk);
+        if self.waiting.is_empty() && self.seal(desk) {
+            return true;
+        }
+        let given_up = Instant::now() >= ending.give_up;
+        if given_up {
+            warn!(incident = %self.incident, fragments = self.waiting.len(), "recording given up, fragments lost");
+        }
+        given_up
+    }
+
+    fn build(&mut self, end: Running) {
+        if let Some(cut) = self.cutter.rest(end) {
+            self.keep(cut);
+        }
+    }
+
+    fn keep(&mut self, cut: Cut) {
+        if cut.picture.samples.is_empty() && cut.sound.samples.is_empty() {
+            return;
+        }
+        if self.waiting.len() >= KEEP {
+            self.waiting.pop_front();
+            warn!(incident = %self.incident, "the store does not write: a fragment is lost");
+        }
+        let duration = cut.end.saturating_sub(cut.start).max(MS);
+        self.waiting.push_back(Built { start: cut.start, duration, cut });
+    }
+
+    /// Writes what waits, oldest first, until something fails.
+    fn write(&mut self, desk: &Desk) {
+        while !self.waiting.is_empty() {
+            let written = self.write_header(desk).and_then(|()| self.write_oldest(desk));
+            match written {
+                Ok(()) => self.succeeded(desk),
+                Err(why) => return self.failed(desk, why),
+            }
+        }
+    }
+
+    fn write_header(&mut self, desk: &Desk) -> Result<(), String> {
+        let (Some(picture), Some(first)) = (&self.header, self.waiting.front()) else { return Ok(()) };
+        let bytes = fmp4::header(picture.as_ref()).map_err(|error| error.to_string())?;
+        self.hand_over(desk, 0, first.start, 0, bytes)?;
+        self.header = None;
+        Ok(())
+    }
+
+    fn write_oldest(&mut self, desk: &Desk) -> Result<(), String> {
+        let Some(built) = self.waiting.front() else { return Ok(()) };
+        let sequence = u32::try_from(self.next).unwrap_or(u32::MAX);
+        let bytes = fmp4::fragment(sequence, &built.cut.picture, &built.cut.sound).map_err(|e| e.to_string())?;
+        self.hand_over(desk, self.next, built.start, built.duration, bytes)?;
+        self.waiting.pop_front();
+        self.next += 1;
+        Ok(())
+    }
+
+    fn hand_over(
+        &self,
+        desk: &Desk,
+        index: u64,
+        start: Running,
+        length: Running,
+        bytes: Bytes,
+    ) -> Result<(), String> {
+        let fragment = NewFragment {
+            incident: self.incident,
+            index,
+            start_wall_us: desk.timeline.wall_us(start),
+            duration_us: length / 1000,
+            bytes,
+        };
+        desk.fragments.write(fragment).map_err(|error| error.to_string())
+    }
+
+    fn succeeded(&mut self, desk: &Desk) {
+        if std::mem::take(&mut self.failing) {
+            report(&desk.inbox, Event::FaultCleared(FaultKind::RecordingFailed));
+        }
+        if !std::mem::replace(&mut self.told_started, true) {
+            report(&desk.inbox, Event::RecordingStarted { incident: self.incident });
+        }
+    }
+
+    fn failed(&mut self, desk: &Desk, why: String) {
+        if !std::mem::replace(&mut self.failing, true) {
+            warn!(incident = %self.incident, why, "recording fails");
+            report(&desk.inbox, Event::RecordingFailed { incident: self.incident, why });
+        }
+    }
+
+    fn seal(&mut self, desk: &Desk) -> bool {
+        let fragments = self.next - 1;
+        match desk.fragments.seal(self.incident, fragments) {
+            Ok(()) => {
+                info!(incident = %self.incident, fragments, "recording sealed");
+                report(&desk.inbox, Event::RecordingSealed { incident: self.incident, fragments });
+                true
+            }
+            Err(error) => {
+                self.failed(desk, error.to_string());
+                false
+            }
+        }
+    }
+}

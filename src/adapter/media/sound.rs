@@ -1,0 +1,115 @@
+//! The microphone: mono Opus for the call, and the person's side of the recording; and the recording's
+//! stereo track, which runs always, whoever is missing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gstreamer as gst;
+use gstreamer_app as gst_app;
+
+use super::clock::{MS, Running, Timeline, ticks};
+use super::hub::{Hub, Part};
+use super::pcm::{self, Loop};
+use super::pipeline::{element, fill_ticks, on_block, on_sample, pad, parse, running_time, ticker};
+use super::ring::Unit;
+use super::stereo::{RATE, Side};
+use super::supervise::Built;
+use super::synth::VoiceLike;
+use super::{MediaError, MediaSettings, MicrophoneSource, lock};
+use crate::kiosk::ports::{LivePacket, Medium};
+
+/// The microphone's period.
+const PERIOD: u32 = 480;
+/// Length of an Opus frame, in samples: 20 ms.
+const FRAME: u32 = 960;
+/// How long the stereo track waits for either side: covers the loudspeaker's delay and a late thread.
+const TRACK_DELAY: Running = 150 * MS;
+
+/// Builds the microphone; it does not play yet.
+///
+/// # Errors
+/// [`MediaError`] if an element is missing or the microphone's file cannot be read.
+pub fn microphone(settings: &MediaSettings, hub: &Arc<Hub>) -> Result<Built, MediaError> {
+    // A file is read first: the source's time begins when its description is made.
+    let mut looped = match &settings.microphone {
+        MicrophoneSource::Test => None,
+        MicrophoneSource::File(path) => Some(Loop::new(pcm::load(path)?)),
+    };
+    let pipeline = parse(&format!(
+        "{source} ! capsfilter name=tap ! \
+         opusenc audio-type=voice frame-size=20 bitrate=32000 bitrate-type=constrained-vbr complexity=6 \
+                 inband-fec=true packet-loss-percentage=10 dtx=false ! \
+         appsink name=live sync=false async=false enable-last-sample=false",
+        source = ticker(&hub.timeline, "microphone", PERIOD, 1),
+    ))?;
+    fill_ticks(&pipeline, "microphone", move |at, block| match &mut looped {
+        Some(looped) => looped.fill(block),
+        None => VoiceLike.fill(at, block),
+    });
+    let tap = Arc::clone(hub);
+    on_block(&pad(&pipeline, "tap", "src"), move |at, block| {
+        lock(&tap.level).add(at, block);
+        lock(&tap.stereo).write(Side::Person, at, block);
+        tap.progressed(Part::Microphone);
+    });
+    let hub = Arc::clone(hub);
+    on_sample(&element::<gst_app::AppSink>(&pipeline, "live"), move |sample| {
+        if let (Some(at), Some(payload)) = (running_time(sample), bytes_of(sample)) {
+            let timestamp = Timeline::rtp(at, RATE);
+            hub.live(LivePacket { medium: Medium::Sound, payload, timestamp, marker: false });
+        }
+    });
+    Ok(Built::new(pipeline))
+}
+
+/// Builds the recording's stereo track; it does not play yet.
+///
+/// # Errors
+/// [`MediaError`] if an element is missing.
+pub fn track(hub: &Arc<Hub>) -> Result<Built, MediaError> {
+    let pipeline = parse(&format!(
+        "{source} ! opusenc name=encoder audio-type=generic frame-size=20 bitrate=96000 \
+                    bitrate-type=constrained-vbr complexity=6 dtx=false ! \
+         appsink name=units sync=false async=false enable-last-sample=false",
+        source = ticker(&hub.timeline, "pace", FRAME, 2),
+    ))?;
+    let mix = Arc::clone(hub);
+    fill_ticks(&pipeline, "pace", move |at, block| {
+        lock(&mix.stereo).read(at.saturating_sub(TRACK_DELAY), block);
+    });
+    let hub = Arc::clone(hub);
+    let frame = Running::from(FRAME) * 1_000_000 * 1000 / Running::from(RATE);
+    let mut look_ahead = None;
+    on_sample(&element::<gst_app::AppSink>(&pipeline, "units"), move |sample| {
+        let (Some(at), Some(data)) = (running_time(sample), bytes_of(sample)) else { return };
+        // What sounds at the start of a packet went into the encoder a few milliseconds earlier.
+        let look_ahead = *look_ahead.get_or_insert_with(|| pre_skip(sample));
+        hub.progressed(Part::Track);
+        hub.unit(Unit {
+            medium: Medium::Sound,
+            key: true,
+            at: at.saturating_sub(TRACK_DELAY + look_ahead),
+            duration: frame,
+            data,
+        });
+    });
+    Ok(Built::new(pipeline))
+}
+
+/// The encoder's look-ahead, from the identification header (RFC 7845, 5.1) in the caps.
+fn pre_skip(sample: &gst::Sample) -> Running {
+    let samples = || {
+        let headers = sample.caps()?.structure(0)?.get::<gst::Array>("streamheader").ok()?;
+        let header = headers.first()?.get::<gst::Buffer>().ok()?;
+        let map = header.map_readable().ok()?;
+        Some(u16::from_le_bytes([*map.get(10)?, *map.get(11)?]))
+    };
+    let samples = samples().unwrap_or(0);
+    debug_assert_eq!(ticks(20 * MS, RATE), 960);
+    Running::from(samples) * 1_000_000_000 / Running::from(RATE)
+}
+
+fn bytes_of(sample: &gst::Sample) -> Option<Bytes> {
+    let map = sample.buffer()?.map_readable().ok()?;
+    Some(Bytes::copy_from_slice(&map))
+}

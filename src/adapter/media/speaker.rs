@@ -1,0 +1,120 @@
+//! The loudspeaker: the officer's voice and the prompts, mixed over a floor of silence that never stops,
+//! so that the first word of a call meets a running sink.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use tracing::warn;
+
+use super::hub::{Hub, Part};
+use super::pipeline::{element, fill_ticks, on_block, on_sample, pad, parse, running_time, ticker};
+use super::stereo::Side;
+use super::supervise::Built;
+use super::voice::{Arrived, PAYLOAD_TYPE};
+use super::wav::Recorder;
+use super::{MediaError, MediaSettings, Speaker, lock, pcm};
+use crate::kiosk::Stamped;
+use crate::machine::Event;
+
+/// How long the jitter buffer holds a packet, milliseconds.
+const JITTER_MS: u32 = 20;
+
+/// Where packets of the officer's voice go in; the pipeline behind it may be rebuilt at any time.
+#[derive(Debug, Default)]
+pub struct VoiceInput(Mutex<Option<gst_app::AppSrc>>);
+
+impl VoiceInput {
+    /// Hands a packet over. Never waits: the source's queue is bounded and loses the oldest.
+    pub fn push(&self, arrived: Arrived) {
+        let Some(source) = lock(&self.0).clone() else { return };
+        let mut buffer = gst::Buffer::from_mut_slice(arrived.rtp);
+        let fresh = buffer.get_mut().expect("a buffer that was just made has one owner");
+        fresh.set_pts(gst::ClockTime::from_nseconds(arrived.at));
+        fresh.set_dts(gst::ClockTime::from_nseconds(arrived.at));
+        // It refuses only while it is being stopped.
+        let _ = source.push_buffer(buffer);
+    }
+}
+
+/// Builds the part; it does not play yet.
+///
+/// # Errors
+/// [`MediaError`] if an element is missing or the loudspeaker's file cannot be written.
+pub fn build(settings: &MediaSettings, hub: &Arc<Hub>, input: &VoiceInput) -> Result<Built, MediaError> {
+    let mut file = match &settings.speaker {
+        Speaker::Null => None,
+        Speaker::File(path) => Some(Recorder::open(path)?),
+    };
+    let pipeline = parse(&format!(
+        "audiomixer name=mix start-time-selection=first output-buffer-duration=10000000 latency=4000000 ! \
+           audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved ! \
+           appsink name=sink sync=true async=false qos=false enable-last-sample=false \
+         {floor} ! mix. \
+         appsrc name=voice is-live=true format=time max-bytes=65536 leaky-type=downstream \
+           caps=application/x-rtp,media=audio,clock-rate=48000,encoding-name=OPUS,payload={PAYLOAD_TYPE} ! \
+           rtpjitterbuffer name=jitter latency={JITTER_MS} do-lost=true drop-on-latency=true ! \
+           rtpopusdepay ! opusdec plc=true ! audioconvert ! audioresample ! \
+           capsfilter name=decoded caps=audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved ! mix.",
+        floor = ticker(&hub.timeline, "floor", 480, 1),
+    ))?;
+    let prompts = Arc::clone(hub);
+    fill_ticks(&pipeline, "floor", move |_, block| prompts.prompts.fill(block));
+    tap_voice(&pipeline, hub);
+    measure_jitter_buffer(&pipeline, hub);
+    let hub = Arc::clone(hub);
+    on_sample(&element::<gst_app::AppSink>(&pipeline, "sink"), move |sample| {
+        leave(&hub, sample, file.as_mut());
+    });
+    *lock(&input.0) = Some(element(&pipeline, "voice"));
+    Ok(Built::new(pipeline))
+}
+
+/// A block leaves the loudspeaker: the sink has just waited for its time.
+fn leave(hub: &Hub, sample: &gst::Sample, file: Option<&mut Recorder>) {
+    let (Some(at), Some(buffer)) = (running_time(sample), sample.buffer()) else { return };
+    let now = hub.timeline.now();
+    hub.speaker_delay.store(now.saturating_sub(at), Ordering::Relaxed);
+    hub.progressed(Part::Speaker);
+    let length = buffer.duration().map_or(0, gst::ClockTime::nseconds);
+    if hub.voice.played(at + length) {
+        let heard = Stamped { at: hub.timeline.instant(now), event: Event::VoiceHeard };
+        if hub.inbox.try_send(heard).is_err() {
+            warn!("the inbox is full: the officer's first sound is not timed");
+        }
+    }
+    if let (Some(file), Ok(map)) = (file, buffer.map_readable()) {
+        file.take(now, hub.timeline.wall_us(now), pcm::from_bytes(&map).collect());
+    }
+}
+
+/// The officer's side of the recording, at the time the loudspeaker plays it.
+fn tap_voice(pipeline: &gst::Pipeline, hub: &Arc<Hub>) {
+    let hub = Arc::clone(hub);
+    on_block(&pad(pipeline, "decoded", "src"), move |at, block| {
+        hub.voice.listen(at, block);
+        let plays = at + hub.speaker_delay.load(Ordering::Relaxed);
+        lock(&hub.stereo).write(Side::Officer, plays, block);
+    });
+}
+
+/// A packet's way from its arrival to the loudspeaker: what the jitter buffer made of its time, and
+/// the delay with which the sink plays that time.
+fn measure_jitter_buffer(pipeline: &gst::Pipeline, hub: &Arc<Hub>) {
+    let hub = Arc::clone(hub);
+    pad(pipeline, "jitter", "src").add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let measured = info.buffer().and_then(|buffer| {
+            let map = buffer.map_readable().ok()?;
+            let sequence = u16::from_be_bytes([*map.get(2)?, *map.get(3)?]);
+            let plays = buffer.pts()?.nseconds() + hub.speaker_delay.load(Ordering::Relaxed);
+            plays.checked_sub(hub.voice.arrival(sequence))
+        });
+        if let Some(nanos) = measured {
+            hub.voice_latency.add(Duration::from_nanos(nanos));
+        }
+        gst::PadProbeReturn::Ok
+    });
+}

@@ -1,0 +1,274 @@
+//! The supervisor: builds each part, watches that it makes progress, and rebuilds a broken one with
+//! back-off while the others go on. A part that fails is an event, never an exit.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use tracing::{info, warn};
+
+use super::hub::{Hub, PARTS, Part};
+use super::speaker::VoiceInput;
+use super::{MediaError, MediaSettings, picture, pipeline, report, sound, speaker};
+use crate::machine::Event;
+use crate::wire::up::{Fault, FaultKind};
+
+/// Without progress for this long, a part is broken.
+const STALLED: Duration = Duration::from_secs(2);
+/// First wait before a rebuild; doubled each time.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// Longest wait before a rebuild.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// A part that has worked for this long is healthy: its next fault waits the first wait again.
+const HEALTHY: Duration = Duration::from_secs(10);
+/// How often progress is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A part's pipelines and whatever must live as long as they do.
+pub struct Built {
+    pipelines: Vec<gst::Pipeline>,
+    kept: Vec<Box<dyn Send>>,
+}
+
+impl Built {
+    /// Of one pipeline.
+    #[must_use]
+    pub fn new(pipeline: gst::Pipeline) -> Self {
+        Self { pipelines: vec![pipeline], kept: Vec::new() }
+    }
+
+    /// One more pipeline (it starts first), and something that lives as long.
+    pub fn also(&mut self, pipeline: gst::Pipeline, kept: Box<dyn Send>) {
+        self.pipelines.insert(0, pipeline);
+        self.kept.push(kept);
+    }
+}
+
+/// What the supervisor is told.
+enum Note {
+    Trouble { slot: usize, generation: u64, why: String },
+    Latency { slot: usize, generation: u64 },
+    End,
+}
+
+/// The handle of the supervisor's thread.
+#[derive(Debug)]
+pub struct Supervisor {
+    to: SyncSender<Note>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Note {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Note")
+    }
+}
+
+impl Supervisor {
+    /// Starts it; the parts are built at once on its thread.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn start(settings: MediaSettings, hub: Arc<Hub>, input: Arc<VoiceInput>) -> std::io::Result<Self> {
+        let (to, from) = sync_channel(256);
+        let worker = Worker { settings, hub, input, to: to.clone(), slots: PARTS.map(Slot::new) };
+        let thread = std::thread::Builder::new().name("media".into()).spawn(move || worker.run(&from))?;
+        Ok(Self { to, thread: Some(thread) })
+    }
+
+    /// Stops every part and the thread.
+    pub fn stop(&mut self) {
+        // The thread may be gone already.
+        let _ = self.to.send(Note::End);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            warn!("the media supervisor ended badly");
+        }
+    }
+}
+
+struct Slot {
+    part: Part,
+    state: State,
+    generation: u64,
+    wait: Duration,
+    fault: Option<String>,
+}
+
+enum State {
+    Down { until: Instant },
+    Up { built: Built, since: Instant, since_running: u64 },
+}
+
+impl Slot {
+    fn new(part: Part) -> Self {
+        Self { part, state: State::Down { until: Instant::now() }, generation: 0, wait: FIRST_WAIT, fault: None }
+    }
+
+    fn kind(&self) -> FaultKind {
+        match self.part {
+            Part::Picture => FaultKind::CameraLost,
+            Part::Microphone => FaultKind::MicrophoneLost,
+            Part::Speaker => FaultKind::SpeakerLost,
+            Part::Track => FaultKind::RecordingFailed,
+        }
+    }
+}
+
+struct Worker {
+    settings: MediaSettings,
+    hub: Arc<Hub>,
+    input: Arc<VoiceInput>,
+    to: SyncSender<Note>,
+    slots: [Slot; PARTS.len()],
+}
+
+impl Worker {
+    fn run(mut self, from: &Receiver<Note>) {
+        loop {
+            (0..self.slots.len()).for_each(|slot| self.look(slot));
+            match from.recv_timeout(LOOK) {
+                Ok(Note::Trouble { slot, generation, why }) => self.trouble(slot, generation, why),
+                Ok(Note::Latency { slot, generation }) => self.latency(slot, generation),
+                Ok(Note::End) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        self.hub.set_encoder(None);
+        for slot in &mut self.slots {
+            if let State::Up { built, .. } = take(slot, Instant::now()) {
+                stop(built);
+            }
+        }
+    }
+
+    fn look(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        let progress = self.hub.last_progress(slot.part);
+        match &slot.state {
+            State::Down { until } if *until <= Instant::now() => self.bring_up(index),
+            State::Down { .. } => {}
+            State::Up { since, since_running, .. } => {
+                let works = progress.is_some_and(|at| at > *since_running);
+                let idle = if works { self.hub.age(slot.part).unwrap_or_default() } else { since.elapsed() };
+                if since.elapsed() > HEALTHY {
+                    slot.wait = FIRST_WAIT;
+                }
+                if idle > STALLED {
+                    let why = format!("nothing for {} ms", idle.as_millis());
+                    self.break_down(index, why);
+                } else if works && slot.fault.take().is_some() {
+                    info!(part = ?slot.part, "works again");
+                    report(&self.hub.inbox, Event::FaultCleared(slot.kind()));
+                }
+            }
+        }
+    }
+
+    fn bring_up(&mut self, index: usize) {
+        self.slots[index].generation += 1;
+        match self.build(self.slots[index].part).and_then(|built| self.play(index, built)) {
+            Ok(built) => {
+                let since_running = self.hub.timeline.now();
+                self.slots[index].state = State::Up { built, since: Instant::now(), since_running };
+            }
+            Err(error) => self.break_down(index, error.to_string()),
+        }
+    }
+
+    fn build(&self, part: Part) -> Result<Built, MediaError> {
+        match part {
+            Part::Picture => picture::build(&self.settings, &self.hub),
+            Part::Microphone => sound::microphone(&self.settings, &self.hub),
+            Part::Speaker => speaker::build(&self.settings, &self.hub, &self.input),
+            Part::Track => sound::track(&self.hub),
+        }
+    }
+
+    fn play(&self, index: usize, built: Built) -> Result<Built, MediaError> {
+        let generation = self.slots[index].generation;
+        for pipeline in &built.pipelines {
+            self.hub.timeline.carry(pipeline);
+            let bus = pipeline.bus().expect("every pipeline has a bus");
+            let to = self.to.clone();
+            bus.set_sync_handler(move |_, message| {
+                let note = match message.view() {
+                    gst::MessageView::Error(_) => {
+                        Some(Note::Trouble { slot: index, generation, why: pipeline::describe(message) })
+                    }
+                    gst::MessageView::Latency(_) => Some(Note::Latency { slot: index, generation }),
+                    _ => None,
+                };
+                if let Some(note) = note {
+                    // Full: the supervisor is behind, and the stall will tell it the same.
+                    let _ = to.try_send(note);
+                }
+                gst::BusSyncReply::Drop
+            });
+        }
+        let started = built.pipelines.iter().try_for_each(|p| p.set_state(gst::State::Playing).map(|_| ()));
+        match started {
+            Ok(()) => Ok(built),
+            Err(error) => {
+                stop(built);
+                Err(MediaError::Pipeline { why: error.to_string() })
+            }
+        }
+    }
+
+    fn trouble(&mut self, index: usize, generation: u64, why: String) {
+        if self.slots[index].generation == generation && matches!(self.slots[index].state, State::Up { .. }) {
+            self.break_down(index, why);
+        }
+    }
+
+    fn latency(&self, index: usize, generation: u64) {
+        let slot = &self.slots[index];
+        if let State::Up { built, .. } = &slot.state
+            && slot.generation == generation
+        {
+            // Fails only while the pipeline goes down.
+            built.pipelines.iter().for_each(|pipeline| drop(pipeline.recalculate_latency()));
+        }
+    }
+
+    fn break_down(&mut self, index: usize, why: String) {
+        let slot = &mut self.slots[index];
+        let until = Instant::now() + slot.wait;
+        slot.wait = (slot.wait * 2).min(LONGEST_WAIT);
+        if let State::Up { built, .. } = take(slot, until) {
+            // A driver that hangs in its own stop must not stop the supervisor.
+            let stopper = std::thread::Builder::new().name("media-stop".into()).spawn(move || stop(built));
+            if let Err(error) = stopper {
+                warn!(%error, "no thread to stop a broken part");
+            }
+        }
+        if slot.part == Part::Picture {
+            self.hub.set_encoder(None);
+        }
+        if slot.fault.is_none() {
+            warn!(part = ?slot.part, why, "lost");
+            report(&self.hub.inbox, Event::FaultRaised(Fault { kind: slot.kind(), detail: why.clone() }));
+        }
+        slot.fault = Some(why);
+    }
+}
+
+fn take(slot: &mut Slot, until: Instant) -> State {
+    std::mem::replace(&mut slot.state, State::Down { until })
+}
+
+fn stop(built: Built) {
+    for pipeline in &built.pipelines {
+        let _ = pipeline.set_state(gst::State::Null);
+        if let Some(bus) = pipeline.bus() {
+            // The handler holds a sender to the supervisor.
+            bus.unset_sync_handler();
+        }
+    }
+    drop(built.kept);
+}
