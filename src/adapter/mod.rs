@@ -1,1 +1,3 @@
-//! (under construction)
+//! Adapters: each file one port and one library, no decisions.
+
+pub mod store;
