@@ -28,7 +28,7 @@ const MIGRATIONS: [&str; 1] = ["
         seq       INTEGER PRIMARY KEY AUTOINCREMENT,  -- order of creation, whatever the clock says
         incident  TEXT NOT NULL UNIQUE,
         sealed    INTEGER,                            -- media fragments; NULL while it runs
-        seal_told INTEGER NOT NULL DEFAULT 0
+        seal_told INTEGER NOT NULL DEFAULT 0          -- 1: the centre knows; 2: it refuses
     ) STRICT;
     CREATE TABLE fragment (
         recording     INTEGER NOT NULL REFERENCES recording(seq),
@@ -245,7 +245,7 @@ impl Index {
 
     /// Every incident with a recording in the index, oldest first, and whether the centre has all of it.
     pub fn recordings(&self) -> rusqlite::Result<Vec<(IncidentId, bool)>> {
-        let mut statement = self.db.prepare("SELECT incident, seal_told FROM recording ORDER BY seq")?;
+        let mut statement = self.db.prepare("SELECT incident, seal_told = 1 FROM recording ORDER BY seq")?;
         statement.query_map([], |row| Ok((incident(row, 0)?, row.get(1)?)))?.collect()
     }
 
@@ -299,9 +299,18 @@ impl Index {
             .map(drop)
     }
 
-    /// What was refused waits again; how many.
-    pub fn retry_refused(&self) -> rusqlite::Result<usize> {
-        self.db.execute("UPDATE fragment SET state = 0 WHERE state = 2", [])
+    /// What was refused waits again.
+    pub fn retry_refused(&self) -> rusqlite::Result<()> {
+        self.db.execute_batch(
+            "UPDATE fragment SET state = 0 WHERE state = 2; UPDATE recording SET seal_told = 0 WHERE seal_told = 2;",
+        )
+    }
+
+    /// Whether the centre refuses anything.
+    pub fn any_refused(&self) -> rusqlite::Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM fragment WHERE state = 2)
+                       OR EXISTS (SELECT 1 FROM recording WHERE seal_told = 2)";
+        self.db.query_row(sql, [], |row| row.get(0))
     }
 
     /// The recording has ended with this many media fragments. The first word stands.
@@ -330,9 +339,18 @@ impl Index {
         statement.query_row([], |row| Ok((incident(row, 0)?, row.get(1)?))).optional()
     }
 
-    /// The centre knows that it has ended.
-    pub fn seal_told(&self, incident: IncidentId) -> rusqlite::Result<()> {
-        self.db.execute("UPDATE recording SET seal_told = 1 WHERE incident = ?1", [incident.to_string()]).map(drop)
+    /// The centre knows that it has ended; or it refuses to.
+    pub fn seal_told(&self, incident: IncidentId, refused: bool) -> rusqlite::Result<()> {
+        let told = if refused { 2 } else { 1 };
+        let sql = "UPDATE recording SET seal_told = ?2 WHERE incident = ?1";
+        self.db.execute(sql, params![incident.to_string(), told]).map(drop)
+    }
+
+    /// Incidents of which something waits.
+    pub fn incidents_waiting(&self) -> rusqlite::Result<Vec<IncidentId>> {
+        let sql = "SELECT incident FROM recording WHERE EXISTS
+                       (SELECT 1 FROM fragment WHERE recording = seq AND state = 0)";
+        self.db.prepare(sql)?.query_map([], |row| incident(row, 0))?.collect()
     }
 }
 
