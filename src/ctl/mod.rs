@@ -1,1 +1,4 @@
 //! (under construction)
+
+#[cfg(feature = "kiosk")]
+pub mod recordings;
