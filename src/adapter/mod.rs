@@ -4,4 +4,6 @@ pub mod leg;
 pub mod link;
 pub mod media;
 pub mod sim_panel;
+pub mod store;
 pub mod systemd;
+pub mod upload;

@@ -2,6 +2,8 @@
 
 pub mod ask;
 pub mod config;
+#[cfg(feature = "kiosk")]
+pub mod recordings;
 pub mod status;
 
 use std::path::PathBuf;

@@ -10,6 +10,8 @@
 //! Answers: 200; 400 malformed; 403 the certificate is no kiosk's or another kiosk's incident;
 //! 409 conflict; 413 larger than [`super::limits::MAX_FRAGMENT`]; 422 the hash does not fit the bytes.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +60,10 @@ pub struct Inventory {
     pub incident: IncidentId,
     /// Indices, ascending.
     pub have: Vec<u64>,
+    /// Hex SHA-256 of each, so that a kiosk whose index was lost need not send them again. One that is
+    /// not said is sent again, and answered with its receipt.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sha256: BTreeMap<u64, String>,
     /// Whether it was sealed.
     pub sealed: bool,
 }

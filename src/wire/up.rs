@@ -96,6 +96,8 @@ pub enum FaultKind {
     RecordingFailed,
     /// The media leg does not connect.
     LegDown,
+    /// A fragment cannot be delivered: the centre refuses it, or it is damaged on the kiosk.
+    DeliveryFailed,
     /// A kind this version does not know.
     #[serde(other)]
     Unknown,

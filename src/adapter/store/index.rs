@@ -1,0 +1,381 @@
+//! The database: kept presses, and the index of fragments. Statements only; who calls when is decided elsewhere.
+//!
+//! Write-ahead log with `synchronous=FULL`: a committed transaction survives a power cut.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+
+use crate::kiosk::ports::KeptPress;
+use crate::wire::IncidentId;
+use crate::wire::up::PressOrigin;
+
+/// SHA-256 of a fragment.
+pub type Hash = [u8; 32];
+
+/// Each brings the database from the version of its place to the next. Never change one that was released.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE press (
+        incident        TEXT PRIMARY KEY,
+        origin          TEXT NOT NULL,
+        pressed_wall_us INTEGER NOT NULL,
+        presses         INTEGER NOT NULL,
+        acknowledged    INTEGER NOT NULL DEFAULT 0,
+        closed          INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE recording (
+        seq       INTEGER PRIMARY KEY AUTOINCREMENT,  -- order of creation, whatever the clock says
+        incident  TEXT NOT NULL UNIQUE,
+        sealed    INTEGER,                            -- media fragments; NULL while it runs
+        seal_told INTEGER NOT NULL DEFAULT 0          -- 1: the centre knows; 2: it refuses
+    ) STRICT;
+    CREATE TABLE fragment (
+        recording     INTEGER NOT NULL REFERENCES recording(seq),
+        idx           INTEGER NOT NULL,
+        start_wall_us INTEGER NOT NULL,
+        duration_us   INTEGER NOT NULL,
+        size          INTEGER NOT NULL,
+        sha256        BLOB NOT NULL,
+        state         INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (recording, idx)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX fragment_waiting ON fragment(recording DESC, idx) WHERE state = 0;
+    CREATE INDEX fragment_refused ON fragment(recording) WHERE state = 2;
+"];
+
+/// How a fragment stands. The numbers are kept on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i64)]
+pub enum State {
+    /// No receipt yet.
+    Waiting = 0,
+    /// The centre has it.
+    Delivered = 1,
+    /// The centre does not want it; tried again at times.
+    Refused = 2,
+    /// Its file is gone or is not what was written.
+    Lost = 3,
+}
+
+/// Why a database could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// SQLite's own.
+    #[error("{0}")]
+    Sql(#[from] rusqlite::Error),
+    /// Its structure is broken.
+    #[error("damaged: {0}")]
+    Damaged(String),
+    /// Another program's or a newer one's.
+    #[error("version {found}, at most {known} is known")]
+    Version {
+        /// In the file.
+        found: i64,
+        /// Here.
+        known: usize,
+    },
+}
+
+impl IndexError {
+    /// Whether the file itself is at fault, so that a fresh one may do better.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            IndexError::Damaged(_) | IndexError::Version { .. } => true,
+            // Unreadable blocks, and tables that are not as expected: a file of this name that does not serve.
+            IndexError::Sql(rusqlite::Error::SqliteFailure(f, _)) => {
+                is_corrupt(f.code) || matches!(f.code, ErrorCode::SystemIoFailure | ErrorCode::Unknown)
+            }
+            IndexError::Sql(e) => is_damage(e),
+        }
+    }
+}
+
+/// Whether, while it is in use, the database proves to be broken (not merely the disk full).
+#[must_use]
+pub fn is_damage(e: &rusqlite::Error) -> bool {
+    match e {
+        rusqlite::Error::SqliteFailure(f, _) => is_corrupt(f.code),
+        // A value of the wrong type or shape: not written by this schema.
+        rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..) => true,
+        _ => false,
+    }
+}
+
+fn is_corrupt(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+}
+
+/// A fragment's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Which incident.
+    pub incident: IncidentId,
+    /// 0 is the header.
+    pub index: u64,
+    /// Wall clock of the first sample, microseconds since 1970 UTC.
+    pub start_wall_us: i64,
+    /// Length, microseconds.
+    pub duration_us: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Of its bytes.
+    pub sha256: Hash,
+}
+
+/// The open database.
+pub struct Index {
+    db: Connection,
+}
+
+impl Index {
+    /// Opens or makes it, checks it and brings it to this version.
+    ///
+    /// # Errors
+    /// [`IndexError`]; see [`IndexError::is_damage`].
+    pub fn open(path: &Path) -> Result<Self, IndexError> {
+        let db = Connection::open(path)?;
+        db.busy_timeout(Duration::from_secs(2))?;
+        db.pragma_update(None, "journal_mode", "wal")?;
+        db.pragma_update(None, "synchronous", "full")?;
+        db.pragma_update(None, "foreign_keys", "on")?;
+        let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict != "ok" {
+            return Err(IndexError::Damaged(verdict));
+        }
+        let mut index = Self { db };
+        index.migrate()?;
+        Ok(index)
+    }
+
+    /// Opens it to look only: nothing is checked, made or changed.
+    ///
+    /// # Errors
+    /// As SQLite gives them.
+    pub fn open_to_read(path: &Path) -> rusqlite::Result<Self> {
+        let db = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        db.busy_timeout(Duration::from_secs(2))?;
+        Ok(Self { db })
+    }
+
+    fn migrate(&mut self) -> Result<(), IndexError> {
+        let found: i64 = self.db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let known = MIGRATIONS.len();
+        let from = usize::try_from(found).ok().filter(|v| *v <= known).ok_or(IndexError::Version { found, known })?;
+        for (version, statements) in MIGRATIONS.iter().enumerate().skip(from) {
+            let change = self.db.transaction()?;
+            change.execute_batch(statements)?;
+            change.pragma_update(None, "user_version", version + 1)?;
+            change.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a press; the same again raises its count.
+    ///
+    /// # Errors
+    /// As SQLite gives them, like every function here.
+    pub fn keep(&self, press: &KeptPress) -> rusqlite::Result<()> {
+        let origin = match press.origin {
+            PressOrigin::Button => "button",
+            PressOrigin::Control => "control",
+        };
+        self.db.execute(
+            "INSERT INTO press (incident, origin, pressed_wall_us, presses, acknowledged) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (incident) DO UPDATE SET presses = max(presses, excluded.presses),
+                 acknowledged = max(acknowledged, excluded.acknowledged)",
+            params![press.incident.to_string(), origin, press.pressed_wall_us, press.presses, press.acknowledged],
+        )?;
+        Ok(())
+    }
+
+    /// The centre has it.
+    pub fn keep_acknowledged(&self, incident: IncidentId) -> rusqlite::Result<()> {
+        let id = incident.to_string();
+        self.db.execute("UPDATE press SET acknowledged = 1 WHERE incident = ?1", [id]).map(drop)
+    }
+
+    /// It is over.
+    pub fn keep_closed(&self, incident: IncidentId) -> rusqlite::Result<()> {
+        self.db.execute("UPDATE press SET closed = 1 WHERE incident = ?1", [incident.to_string()]).map(drop)
+    }
+
+    /// Presses that are not over, oldest first.
+    pub fn open_presses(&self) -> rusqlite::Result<Vec<KeptPress>> {
+        let mut statement = self.db.prepare(
+            "SELECT incident, origin, pressed_wall_us, presses, acknowledged FROM press WHERE closed = 0 ORDER BY rowid",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(KeptPress {
+                incident: incident(row, 0)?,
+                origin: if row.get::<_, String>(1)? == "control" { PressOrigin::Control } else { PressOrigin::Button },
+                pressed_wall_us: row.get(2)?,
+                presses: row.get(3)?,
+                acknowledged: row.get(4)?,
+            })
+        })?;
+        rows.collect()
+    }
+
+    /// Adds fragments of one incident, all or none. One that is there already stays as it is.
+    pub fn add(&mut self, entries: &[Entry]) -> rusqlite::Result<()> {
+        let change = self.db.transaction()?;
+        for entry in entries {
+            let id = entry.incident.to_string();
+            change.execute("INSERT INTO recording (incident) VALUES (?1) ON CONFLICT DO NOTHING", [&id])?;
+            change.execute(
+                "INSERT INTO fragment (recording, idx, start_wall_us, duration_us, size, sha256)
+                 VALUES ((SELECT seq FROM recording WHERE incident = ?1), ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+                params![id, entry.index, entry.start_wall_us, entry.duration_us, entry.size, entry.sha256],
+            )?;
+        }
+        change.commit()
+    }
+
+    /// The fragments of a recording, by index.
+    pub fn fragments(&self, incident: IncidentId) -> rusqlite::Result<Vec<(Entry, State)>> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT incident, idx, start_wall_us, duration_us, size, sha256, state
+             FROM fragment JOIN recording ON seq = recording WHERE incident = ?1 ORDER BY idx",
+        )?;
+        let rows = statement.query_map([incident.to_string()], |row| Ok((entry(row)?, state(row.get(6)?))))?;
+        rows.collect()
+    }
+
+    /// Every incident with a recording in the index, oldest first, and whether the centre has all of it.
+    pub fn recordings(&self) -> rusqlite::Result<Vec<(IncidentId, bool)>> {
+        let mut statement = self.db.prepare("SELECT incident, seal_told = 1 FROM recording ORDER BY seq")?;
+        statement.query_map([], |row| Ok((incident(row, 0)?, row.get(1)?)))?.collect()
+    }
+
+    /// The index after the last one known; 0 if there is none.
+    pub fn next_index(&self, incident: IncidentId) -> rusqlite::Result<u64> {
+        self.db.query_row(
+            "SELECT coalesce(max(idx) + 1, 0) FROM fragment JOIN recording ON seq = recording WHERE incident = ?1",
+            [incident.to_string()],
+            |row| row.get(0),
+        )
+    }
+
+    /// Up to `limit` fragments without a receipt: newest incident first, then in order of index.
+    pub fn waiting(&self, limit: usize) -> rusqlite::Result<Vec<Entry>> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT incident, idx, start_wall_us, duration_us, size, sha256
+             FROM fragment JOIN recording ON seq = recording WHERE state = 0 ORDER BY recording DESC, idx LIMIT ?1",
+        )?;
+        statement.query_map([limit], entry)?.collect()
+    }
+
+    /// How many fragments stand like this.
+    pub fn count(&self, state: State) -> rusqlite::Result<u64> {
+        let sql = match state {
+            // Written out, so that the partial indices serve.
+            State::Waiting => "SELECT count(*) FROM fragment WHERE state = 0",
+            State::Refused => "SELECT count(*) FROM fragment WHERE state = 2",
+            State::Delivered => "SELECT count(*) FROM fragment WHERE state = 1",
+            State::Lost => "SELECT count(*) FROM fragment WHERE state = 3",
+        };
+        self.db.prepare_cached(sql)?.query_row([], |row| row.get(0))
+    }
+
+    /// A fragment stands differently now.
+    pub fn set_state(&self, incident: IncidentId, index: u64, state: State) -> rusqlite::Result<()> {
+        let mut statement = self.db.prepare_cached(
+            "UPDATE fragment SET state = ?3
+             WHERE recording = (SELECT seq FROM recording WHERE incident = ?1) AND idx = ?2",
+        )?;
+        statement.execute(params![incident.to_string(), index, state as i64]).map(drop)
+    }
+
+    /// Every fragment of an incident that waits is refused.
+    pub fn refuse_all(&self, incident: IncidentId) -> rusqlite::Result<()> {
+        self.db
+            .execute(
+                "UPDATE fragment SET state = 2
+                 WHERE state = 0 AND recording = (SELECT seq FROM recording WHERE incident = ?1)",
+                [incident.to_string()],
+            )
+            .map(drop)
+    }
+
+    /// What was refused waits again.
+    pub fn retry_refused(&self) -> rusqlite::Result<()> {
+        self.db.execute_batch(
+            "UPDATE fragment SET state = 0 WHERE state = 2; UPDATE recording SET seal_told = 0 WHERE seal_told = 2;",
+        )
+    }
+
+    /// Whether the centre refuses anything.
+    pub fn any_refused(&self) -> rusqlite::Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM fragment WHERE state = 2)
+                       OR EXISTS (SELECT 1 FROM recording WHERE seal_told = 2)";
+        self.db.query_row(sql, [], |row| row.get(0))
+    }
+
+    /// The recording has ended with this many media fragments. The first word stands.
+    pub fn seal(&self, incident: IncidentId, fragments: u64) -> rusqlite::Result<()> {
+        self.db
+            .execute(
+                "INSERT INTO recording (incident, sealed) VALUES (?1, ?2)
+                 ON CONFLICT (incident) DO UPDATE SET sealed = coalesce(sealed, excluded.sealed)",
+                params![incident.to_string(), fragments],
+            )
+            .map(drop)
+    }
+
+    /// Media fragments of a recording that has ended.
+    pub fn sealed(&self, incident: IncidentId) -> rusqlite::Result<Option<u64>> {
+        let sql = "SELECT sealed FROM recording WHERE incident = ?1";
+        Ok(self.db.query_row(sql, [incident.to_string()], |row| row.get(0)).optional()?.flatten())
+    }
+
+    /// The newest recording that has ended, of which nothing waits, and whose end the centre does not know.
+    pub fn next_seal(&self) -> rusqlite::Result<Option<(IncidentId, u64)>> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT incident, sealed FROM recording WHERE sealed IS NOT NULL AND seal_told = 0 AND NOT EXISTS
+                 (SELECT 1 FROM fragment WHERE recording = seq AND state IN (0, 2)) ORDER BY seq DESC LIMIT 1",
+        )?;
+        statement.query_row([], |row| Ok((incident(row, 0)?, row.get(1)?))).optional()
+    }
+
+    /// The centre knows that it has ended; or it refuses to.
+    pub fn seal_told(&self, incident: IncidentId, refused: bool) -> rusqlite::Result<()> {
+        let told = if refused { 2 } else { 1 };
+        let sql = "UPDATE recording SET seal_told = ?2 WHERE incident = ?1";
+        self.db.execute(sql, params![incident.to_string(), told]).map(drop)
+    }
+
+    /// Incidents of which something waits.
+    pub fn incidents_waiting(&self) -> rusqlite::Result<Vec<IncidentId>> {
+        let sql = "SELECT incident FROM recording WHERE EXISTS
+                       (SELECT 1 FROM fragment WHERE recording = seq AND state = 0)";
+        self.db.prepare(sql)?.query_map([], |row| incident(row, 0))?.collect()
+    }
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    Ok(Entry {
+        incident: incident(row, 0)?,
+        index: row.get(1)?,
+        start_wall_us: row.get(2)?,
+        duration_us: row.get(3)?,
+        size: row.get(4)?,
+        sha256: row.get(5)?,
+    })
+}
+
+fn incident(row: &Row<'_>, column: usize) -> rusqlite::Result<IncidentId> {
+    row.get::<_, String>(column)?.parse().map_err(|e: uuid::Error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e))
+    })
+}
+
+fn state(number: i64) -> State {
+    match number {
+        1 => State::Delivered,
+        2 => State::Refused,
+        3 => State::Lost,
+        _ => State::Waiting,
+    }
+}

@@ -1,0 +1,140 @@
+//! Names of the files of the store. Nobody else puts such a name together.
+//!
+//! ```text
+//! DIR/lock                               held by the running daemon
+//! DIR/store.sqlite                       kept presses, index of fragments (with -wal and -shm beside it)
+//! DIR/store.sqlite.corrupt-TIME          a database that could not be read, set aside
+//! DIR/recordings/INCIDENT/000000.mp4     the header (ftyp + moov)
+//! DIR/recordings/INCIDENT/000001.m4s     media (moof + mdat), and so on
+//! DIR/recordings/INCIDENT/sealed         number of media fragments, once the recording has ended
+//! DIR/recordings/INCIDENT/NAME.tmp       being written
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::wire::IncidentId;
+
+/// What a file is called while it is being written.
+pub const TEMPORARY: &str = "tmp";
+
+/// The lock of the running daemon.
+#[must_use]
+pub fn lock(dir: &Path) -> PathBuf {
+    dir.join("lock")
+}
+
+/// The database.
+#[must_use]
+pub fn database(dir: &Path) -> PathBuf {
+    dir.join("store.sqlite")
+}
+
+/// Where the recordings are.
+#[must_use]
+pub fn recordings(dir: &Path) -> PathBuf {
+    dir.join("recordings")
+}
+
+/// Where one recording is.
+#[must_use]
+pub fn recording(dir: &Path, incident: IncidentId) -> PathBuf {
+    recordings(dir).join(incident.to_string())
+}
+
+/// A fragment's file.
+#[must_use]
+pub fn fragment(dir: &Path, incident: IncidentId, index: u64) -> PathBuf {
+    let extension = if index == 0 { "mp4" } else { "m4s" };
+    recording(dir, incident).join(format!("{index:06}.{extension}"))
+}
+
+/// The file that says that a recording has ended.
+#[must_use]
+pub fn seal(dir: &Path, incident: IncidentId) -> PathBuf {
+    recording(dir, incident).join("sealed")
+}
+
+/// What `path` is called while it is being written.
+#[must_use]
+pub fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(TEMPORARY);
+    PathBuf::from(name)
+}
+
+/// What a file in a recording's directory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A fragment, by its index.
+    Fragment(u64),
+    /// The seal.
+    Seal,
+    /// The rest of a write that was cut off.
+    Temporary,
+    /// Nothing of ours.
+    Foreign,
+}
+
+/// What a file name means.
+#[must_use]
+pub fn kind(name: &str) -> Kind {
+    if name == "sealed" {
+        return Kind::Seal;
+    }
+    match name.rsplit_once('.') {
+        Some((_, TEMPORARY)) => Kind::Temporary,
+        Some((digits, extension)) if digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit()) => {
+            match (digits.parse(), extension) {
+                (Ok(0), "mp4") => Kind::Fragment(0),
+                (Ok(index), "m4s") if index > 0 => Kind::Fragment(index),
+                _ => Kind::Foreign,
+            }
+        }
+        _ => Kind::Foreign,
+    }
+}
+
+/// The files of a recording with their kinds, in order of kind and name; empty if there is no such recording.
+///
+/// # Errors
+/// As the file system gives them.
+pub fn files(dir: &Path, incident: IncidentId) -> io::Result<Vec<(Kind, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in entries(&recording(dir, incident))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        found.push((kind(name), path));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The recordings there are, oldest first, and what else lies beside them.
+///
+/// # Errors
+/// As the file system gives them.
+pub fn incidents(dir: &Path) -> io::Result<(Vec<IncidentId>, Vec<PathBuf>)> {
+    let (mut found, mut foreign) = (Vec::new(), Vec::new());
+    for entry in entries(&recordings(dir))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse::<IncidentId>().ok());
+        match name {
+            Some(incident) if path.is_dir() => found.push(incident),
+            _ => foreign.push(path),
+        }
+    }
+    found.sort();
+    foreign.sort();
+    Ok((found, foreign))
+}
+
+fn entries(dir: &Path) -> io::Result<Box<dyn Iterator<Item = io::Result<fs::DirEntry>>>> {
+    match fs::read_dir(dir) {
+        Ok(entries) => Ok(Box::new(entries)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Box::new(std::iter::empty())),
+        Err(e) => Err(e),
+    }
+}

@@ -1,0 +1,391 @@
+//! The durable store on real files and a real SQLite: stopped after every step, torn, corrupted, restarted.
+#![cfg(feature = "kiosk")]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use sos::adapter::store::{State, Step, StoreAdapter, StoreError, layout};
+use sos::kiosk::ports::{Fragments, KeptPress, NewFragment, Store};
+use sos::kiosk::{INBOX_SIZE, Stamped};
+use sos::machine::Event;
+use sos::wire::IncidentId;
+use sos::wire::up::PressOrigin;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+type Events = mpsc::Receiver<Stamped>;
+
+fn open(dir: &Path) -> (Arc<StoreAdapter>, Vec<KeptPress>, Vec<String>, Events) {
+    let (inbox, events) = mpsc::channel(INBOX_SIZE);
+    let (store, presses, report) = StoreAdapter::open(dir, inbox).expect("the store opens");
+    (store, presses, report, events)
+}
+
+fn press(incident: IncidentId) -> KeptPress {
+    KeptPress {
+        incident,
+        origin: PressOrigin::Button,
+        pressed_wall_us: 1_700_000_000_000_000,
+        presses: 1,
+        acknowledged: false,
+    }
+}
+
+fn fragment(incident: IncidentId, index: u64) -> NewFragment {
+    NewFragment {
+        incident,
+        index,
+        start_wall_us: 1_700_000_000_000_000 + i64::try_from(index).unwrap() * 1_000_000,
+        duration_us: if index == 0 { 0 } else { 1_000_000 },
+        bytes: Bytes::from(format!("fragment {index} of {incident}").repeat(100)),
+    }
+}
+
+async fn event(events: &mut Events) -> Event {
+    tokio::time::timeout(Duration::from_secs(10), events.recv()).await.expect("an event in time").expect("open").event
+}
+
+/// What a power cut at this instant leaves, as far as SIGKILL can show it: a copy of the directory.
+fn snapshot(dir: &Path) -> TempDir {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let target = to.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                copy(&entry.path(), &target);
+            } else {
+                fs::copy(entry.path(), &target).unwrap();
+                let modified = entry.metadata().unwrap().modified().unwrap();
+                fs::File::options().append(true).open(&target).unwrap().set_modified(modified).unwrap();
+            }
+        }
+    }
+    let to = TempDir::new().unwrap();
+    copy(dir, to.path());
+    to
+}
+
+fn temporaries(dir: &Path, incident: IncidentId) -> usize {
+    let files = layout::files(dir, incident).unwrap();
+    files.iter().filter(|(kind, _)| *kind == layout::Kind::Temporary).count()
+}
+
+/// Fragments of an incident as the index has them.
+async fn indexed(store: &StoreAdapter, incident: IncidentId) -> Vec<(u64, State)> {
+    let found = store.ask(move |index| index.fragments(incident)).await.unwrap();
+    found.into_iter().map(|(entry, state)| (entry.index, state)).collect()
+}
+
+#[tokio::test]
+async fn a_press_is_kept_and_restored_until_it_is_over() {
+    let dir = TempDir::new().unwrap();
+    let (first, second) = (IncidentId::fresh(), IncidentId::fresh());
+    let (store, presses, report, mut events) = open(dir.path());
+    assert_eq!((presses.len(), report.len()), (0, 0));
+    for incident in [first, second] {
+        store.keep(press(incident));
+        assert_eq!(event(&mut events).await, Event::Kept { incident });
+    }
+
+    // Kept means kept: killed now, it is there.
+    let cut = snapshot(dir.path());
+    assert_eq!(open(cut.path()).1, [press(first), press(second)]);
+
+    store.keep(KeptPress { presses: 2, ..press(second) });
+    store.keep_acknowledged(second);
+    store.keep_closed(first);
+    assert_eq!(event(&mut events).await, Event::Kept { incident: second });
+    drop(store);
+    let (_store, presses, report, _events) = open(dir.path());
+    assert_eq!(presses, [KeptPress { presses: 2, acknowledged: true, ..press(second) }]);
+    assert_eq!(report, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn stopped_after_every_step_a_fragment_is_whole_or_not_there() {
+    for step in Step::ALL {
+        let dir = TempDir::new().unwrap();
+        let incident = IncidentId::fresh();
+        let (store, _, _, mut events) = open(dir.path());
+        store.keep(press(incident));
+        event(&mut events).await;
+        for index in 0..3 {
+            store.write(fragment(incident, index)).unwrap();
+        }
+        store.stop_after(Some(step));
+        let stopped = store.write(fragment(incident, 3)).expect_err("it stops");
+        assert_eq!((stopped.index, stopped.step), (3, step.name()));
+        let cut = snapshot(dir.path());
+        if step <= Step::SyncFile {
+            assert_eq!(temporaries(cut.path(), incident), 1, "{step:?}");
+        }
+        if step == Step::Write {
+            // Not synced yet: any part of the bytes may be there.
+            let temporary = layout::temporary(&layout::fragment(cut.path(), incident, 3));
+            fs::File::options().write(true).open(temporary).unwrap().set_len(100).unwrap();
+        }
+
+        let (store, presses, report, _events) = open(cut.path());
+        assert_eq!(report, Vec::<String>::new(), "{step:?}");
+        assert_eq!(presses.len(), 1);
+        assert_eq!(temporaries(cut.path(), incident), 0, "{step:?}");
+        let there = if step >= Step::Rename { 4 } else { 3 };
+        assert_eq!(store.next_index(incident), there, "{step:?}");
+        assert_eq!(store.undelivered(), there, "{step:?}");
+        for (entry, state) in store.ask(move |index| index.fragments(incident)).await.unwrap() {
+            let wanted = fragment(incident, entry.index);
+            assert_eq!(state, State::Waiting);
+            assert_eq!(entry.sha256, <[u8; 32]>::from(Sha256::digest(&wanted.bytes)));
+            assert_eq!(fs::read(store.fragment_path(incident, entry.index)).unwrap(), wanted.bytes);
+            assert_eq!(
+                (entry.start_wall_us, entry.duration_us),
+                (wanted.start_wall_us, wanted.duration_us),
+                "{step:?}"
+            );
+        }
+        // It goes on where it was: the same fragment again, and the next.
+        store.write(fragment(incident, 3)).unwrap();
+        store.write(fragment(incident, 4)).unwrap();
+        assert_eq!(store.next_index(incident), 5);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_write_leaves_nothing_and_can_be_done_again() {
+    let dir = TempDir::new().unwrap();
+    let incident = IncidentId::fresh();
+    let (store, ..) = open(dir.path());
+    // The place of the directory is taken by a file.
+    fs::write(layout::recording(dir.path(), incident), "in the way").unwrap();
+    let failed = store.write(fragment(incident, 0)).expect_err("no directory");
+    assert_eq!(failed.step, Step::Create.name());
+    fs::remove_file(layout::recording(dir.path(), incident)).unwrap();
+    store.write(fragment(incident, 0)).unwrap();
+
+    let other = NewFragment { bytes: Bytes::from_static(b"other"), ..fragment(incident, 0) };
+    let failed = store.write(other).expect_err("the place is taken");
+    assert!(failed.why.contains("other bytes"), "{failed}");
+    assert_eq!(fs::read(store.fragment_path(incident, 0)).unwrap(), fragment(incident, 0).bytes);
+}
+
+type Damage = (&'static str, fn(&Path), bool);
+
+#[tokio::test]
+async fn a_database_that_does_not_serve_is_set_aside_and_the_index_rebuilt() {
+    let damages: [Damage; 5] = [
+        ("garbage", |path| fs::write(path, [0x5a; 9000]).unwrap(), false),
+        ("empty, which is a fresh one", |path| fs::write(path, "").unwrap(), false),
+        (
+            "half",
+            |path| {
+                let file = fs::File::options().write(true).open(path).unwrap();
+                file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+            },
+            false,
+        ),
+        (
+            "a page overwritten",
+            |path| {
+                let mut bytes = fs::read(path).unwrap();
+                let end = bytes.len();
+                bytes[4096 * 5..end].fill(0xff);
+                fs::write(path, bytes).unwrap();
+            },
+            false,
+        ),
+        (
+            "of a newer version",
+            |path| {
+                let db = rusqlite::Connection::open(path).unwrap();
+                db.pragma_update(None, "user_version", 99).unwrap();
+            },
+            true,
+        ),
+    ];
+    for (what, damage, press_saved) in damages {
+        let dir = TempDir::new().unwrap();
+        let incident = IncidentId::fresh();
+        let (store, _, _, mut events) = open(dir.path());
+        store.keep(press(incident));
+        event(&mut events).await;
+        for index in 0..5 {
+            store.write(fragment(incident, index)).unwrap();
+        }
+        store.seal(incident, 4).unwrap();
+        drop(store);
+        damage(&layout::database(dir.path()));
+
+        let (store, presses, report, mut events) = open(dir.path());
+        let aside = fs::read_dir(dir.path()).unwrap().filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name().into_string().unwrap();
+            name.starts_with("store.sqlite.corrupt-") && !name.ends_with("-wal") && !name.ends_with("-shm")
+        });
+        let expected = usize::from(!what.starts_with("empty"));
+        assert_eq!((report.len(), aside.count()), (expected, expected), "{what}: {report:?}");
+        assert_eq!(indexed(&store, incident).await.len(), 5, "{what}");
+        assert_eq!(store.ask(move |index| index.sealed(incident)).await.unwrap(), Some(4), "{what}");
+        for (entry, _) in store.ask(move |index| index.fragments(incident)).await.unwrap() {
+            let wanted = fragment(incident, entry.index);
+            assert_eq!(entry.sha256, <[u8; 32]>::from(Sha256::digest(&wanted.bytes)), "{what}");
+            assert_eq!((entry.start_wall_us, entry.duration_us), (wanted.start_wall_us, wanted.duration_us), "{what}");
+        }
+        if press_saved {
+            assert_eq!(presses, [press(incident)], "{what}");
+        }
+        // And it works on.
+        let next = IncidentId::fresh();
+        store.keep(press(next));
+        assert_eq!(event(&mut events).await, Event::Kept { incident: next }, "{what}");
+        store.write(fragment(next, 0)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_log_torn_anywhere_never_stops_the_start_nor_loses_what_came_before() {
+    let dir = TempDir::new().unwrap();
+    let (store, _, _, mut events) = open(dir.path());
+    let first = IncidentId::fresh();
+    store.keep(press(first));
+    event(&mut events).await;
+    let wal = |dir: &Path| layout::database(dir).with_extension("sqlite-wal");
+    let before = fs::metadata(wal(dir.path())).unwrap().len();
+    store.keep(press(IncidentId::fresh()));
+    event(&mut events).await;
+    let after = fs::metadata(wal(dir.path())).unwrap().len();
+    assert!(after > before);
+    for cut in (before..=after).step_by(1000) {
+        let copy = snapshot(dir.path());
+        fs::File::options().write(true).open(wal(copy.path())).unwrap().set_len(cut).unwrap();
+        let (_store, presses, report, _events) = open(copy.path());
+        assert_eq!(presses.first(), Some(&press(first)), "cut at {cut}");
+        assert_eq!(report, Vec::<String>::new(), "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_breaks_while_in_use_is_replaced() {
+    let dir = TempDir::new().unwrap();
+    let (store, _, _, mut events) = open(dir.path());
+    let recorded = IncidentId::fresh();
+    store.keep(press(recorded));
+    event(&mut events).await;
+    store.write(fragment(recorded, 0)).unwrap();
+    // Behind the daemon's back: the file and its log become garbage. SQLite finds out when it next reads
+    // from the disk, which its cache may put off: here it is told.
+    for path in [layout::database(dir.path()), layout::database(dir.path()).with_extension("sqlite-wal")] {
+        fs::write(&path, vec![0x5a; 20_000]).unwrap();
+    }
+    let mut told = false;
+    let found = store.ask(move |db| {
+        if std::mem::replace(&mut told, true) {
+            return db.fragments(recorded);
+        }
+        Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), None))
+    });
+    assert_eq!(found.await.unwrap().len(), 1, "found again from the files");
+
+    let after = IncidentId::fresh();
+    store.keep(press(after));
+    assert_eq!(event(&mut events).await, Event::Kept { incident: after });
+    store.write(fragment(recorded, 1)).unwrap();
+    drop(store);
+    let (store, presses, report, _events) = open(dir.path());
+    assert_eq!((presses, report), (vec![press(after)], vec![]));
+    assert_eq!(indexed(&store, recorded).await.len(), 2);
+}
+
+#[tokio::test]
+async fn files_that_are_gone_or_torn_are_reported_once_and_never_overwritten() {
+    let dir = TempDir::new().unwrap();
+    let incident = IncidentId::fresh();
+    let (store, _, _, mut events) = open(dir.path());
+    store.keep(press(incident));
+    event(&mut events).await;
+    for index in 0..5 {
+        store.write(fragment(incident, index)).unwrap();
+    }
+    drop(store);
+    fs::remove_file(layout::fragment(dir.path(), incident, 4)).unwrap();
+    fs::write(layout::fragment(dir.path(), incident, 2), "torn").unwrap();
+    fs::write(layout::recording(dir.path(), incident).join("notes.txt"), "somebody's").unwrap();
+
+    let (store, _, report, _events) = open(dir.path());
+    assert_eq!(report.len(), 3, "{report:?}");
+    assert!(report.iter().any(|line| line.contains("000004.m4s") && line.contains("no file")), "{report:?}");
+    assert!(report.iter().any(|line| line.contains("000002.m4s") && line.contains("found 4 bytes")), "{report:?}");
+    assert!(report.iter().any(|line| line.contains("notes.txt") && line.contains("left alone")), "{report:?}");
+    assert_eq!(store.undelivered(), 3);
+    // The centre may have number 4 already: its place is not taken again.
+    assert_eq!(store.next_index(incident), 5);
+    drop(store);
+    let (_store, _, report, _events) = open(dir.path());
+    assert_eq!(report.len(), 1, "reported once: {report:?}");
+}
+
+#[tokio::test]
+async fn a_recording_cut_off_is_sealed_at_the_start_unless_its_incident_is_open() {
+    let dir = TempDir::new().unwrap();
+    let (over, running) = (IncidentId::fresh(), IncidentId::fresh());
+    let (store, _, _, mut events) = open(dir.path());
+    store.keep(press(running));
+    event(&mut events).await;
+    for index in 0..3 {
+        store.write(fragment(over, index)).unwrap();
+        store.write(fragment(running, index)).unwrap();
+    }
+    drop(store);
+    let (store, ..) = open(dir.path());
+    let sealed = |incident| store.ask(move |index| index.sealed(incident));
+    assert_eq!((sealed(over).await.unwrap(), sealed(running).await.unwrap()), (Some(2), None));
+    // The first word stands.
+    store.seal(over, 7).unwrap();
+    assert_eq!(sealed(over).await.unwrap(), Some(2));
+}
+
+#[tokio::test]
+async fn undelivered_counts_what_has_no_receipt() {
+    let dir = TempDir::new().unwrap();
+    let incident = IncidentId::fresh();
+    let (store, _, _, mut events) = open(dir.path());
+    store.keep(press(incident));
+    event(&mut events).await;
+    for index in 0..4 {
+        store.write(fragment(incident, index)).unwrap();
+    }
+    for (index, state, left) in [(0, State::Delivered, 3), (1, State::Refused, 3), (2, State::Lost, 2)] {
+        store.ask(move |db| db.set_state(incident, index, state)).await.unwrap();
+        // The count follows each job; the next answer comes after it.
+        store.ask(|db| db.count(State::Waiting)).await.unwrap();
+        assert_eq!(store.undelivered(), left, "{state:?}");
+    }
+    drop(store);
+    let (store, ..) = open(dir.path());
+    // What was refused waits again after a start.
+    assert_eq!(indexed(&store, incident).await[1], (1, State::Waiting));
+    assert_eq!(store.undelivered(), 2);
+}
+
+#[test]
+fn two_daemons_never_share_a_directory() {
+    let dir = TempDir::new().unwrap();
+    let (inbox, _events) = mpsc::channel(INBOX_SIZE);
+    let first = StoreAdapter::open(dir.path(), inbox.clone()).unwrap();
+    assert!(matches!(StoreAdapter::open(dir.path(), inbox.clone()), Err(StoreError::InUse { .. })));
+    drop(first);
+    StoreAdapter::open(dir.path(), inbox).expect("free again");
+}
+
+#[test]
+fn where_nothing_can_be_kept_the_error_names_the_place() {
+    let dir = TempDir::new().unwrap();
+    let taken = dir.path().join("a-file");
+    fs::write(&taken, "").unwrap();
+    let (inbox, _events) = mpsc::channel(INBOX_SIZE);
+    let failed = StoreAdapter::open(&taken, inbox).err().expect("no directory").to_string();
+    assert!(failed.contains("a-file"), "{failed}");
+}
