@@ -22,14 +22,7 @@ const SAY_CLOSED_EVERY_US: u64 = 1_500_000;
 const SAY_AT_MOST: u32 = 60;
 
 impl Desk {
-    pub(super) fn alarm(
-        &mut self,
-        kiosk: KioskId,
-        alarm: Alarm,
-        age_us: Option<u64>,
-        synced: bool,
-        turn: &mut Turn,
-    ) {
+    pub(super) fn alarm(&mut self, kiosk: KioskId, alarm: Alarm, age_us: Option<u64>, synced: bool, turn: &mut Turn) {
         let mut alarm = alarm;
         alarm.place = bounded_place(alarm.place);
         let offset = self.meet(&kiosk, turn).and_then(|known| {
@@ -51,7 +44,8 @@ impl Desk {
             }
         }
         let Some(offer) = offer else { return };
-        let fresh = self.kiosks.get_mut(&kiosk).is_some_and(|k| k.offered.replace(offer.session) != Some(offer.session));
+        let fresh =
+            self.kiosks.get_mut(&kiosk).is_some_and(|k| k.offered.replace(offer.session) != Some(offer.session));
         if fresh && offer.sdp.len() <= limits::MAX_SDP {
             turn.gateway(GatewayCommand::KioskOffer { kiosk, session: offer.session, sdp: offer.sdp });
         }

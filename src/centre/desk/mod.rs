@@ -72,13 +72,7 @@ impl Desk {
     /// A desk with nothing on it. `instance` changes when the centre restarts.
     #[must_use]
     pub fn new(instance: String) -> Self {
-        Self {
-            instance,
-            incidents: BTreeMap::new(),
-            kiosks: BTreeMap::new(),
-            pages: BTreeMap::new(),
-            duty: Vec::new(),
-        }
+        Self { instance, incidents: BTreeMap::new(), kiosks: BTreeMap::new(), pages: BTreeMap::new(), duty: Vec::new() }
     }
 
     /// Takes up what the store kept over a restart.
