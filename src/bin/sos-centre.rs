@@ -1,2 +1,184 @@
-//! x
-fn main(){}
+//! The officers' side: `run`, `check`, and the officers' accounts.
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand, ValueEnum};
+use sos::centre::clock::wall_us;
+use sos::centre::password;
+use sos::centre::run::{Addresses, StartError};
+use sos::centre::store::accounts::{self, Account, Role};
+use sos::centre::store::{Store, StoreError, incidents};
+use sos::config::centre::CentreConfig;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The configuration is wrong (`EX_CONFIG` of sysexits.h).
+const EXIT_CONFIG: u8 = 78;
+
+#[derive(Parser)]
+#[command(version, about = "The centre that street emergency-call kiosks call")]
+struct Arguments {
+    /// Configuration, TOML.
+    #[arg(long, global = true, default_value = "/etc/sos-centre/centre.toml", value_name = "FILE")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the centre.
+    Run,
+    /// Says whether the configuration is right, and starts nothing.
+    Check,
+    /// Officers' accounts.
+    #[command(subcommand)]
+    Officer(OfficerCommand),
+}
+
+#[derive(Subcommand)]
+enum OfficerCommand {
+    /// Adds an officer, or sets the password and role of one.
+    Add {
+        /// Login name: 1 to 32 of letters, digits, '.', '_' and '-'.
+        name: String,
+        /// What they may do.
+        #[arg(long, value_enum, default_value_t = RoleName::Officer)]
+        role: RoleName,
+        /// Reads the password from the first line of standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Lists names and roles.
+    List,
+    /// Removes an officer; what they did stays in the journal.
+    Remove {
+        /// Login name.
+        name: String,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RoleName {
+    Officer,
+    Supervisor,
+}
+
+fn main() -> ExitCode {
+    sos::tls::install_provider();
+    let arguments = Arguments::parse();
+    let config = match CentreConfig::load(&arguments.config) {
+        Ok(config) => config,
+        Err(wrong) => {
+            eprintln!("sos-centre: {wrong}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    let outcome = match arguments.command {
+        Command::Run => run(config),
+        Command::Check => return check(&config, &arguments.config),
+        Command::Officer(command) => officer(command, &config),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("sos-centre: {why:#}");
+            let is_config = why.downcast_ref::<StartError>().is_some_and(StartError::is_configuration);
+            if is_config { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(config: CentreConfig) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let mut terminate = signal(SignalKind::terminate()).context("signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    };
+    sos::centre::run::run(config, ready, stop).await?;
+    Ok(())
+}
+
+fn ready(at: &Addresses) {
+    tracing::info!(console = %at.console, loopback = ?at.loopback, delivery = %at.delivery, "the centre is ready");
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
+}
+
+/// The configuration was read; what it names is looked at too.
+fn check(config: &CentreConfig, file: &Path) -> ExitCode {
+    let found = [
+        sos::tls::client(&config.mqtt.ca, Some(&config.mqtt.identity)).map(drop),
+        sos::tls::server(&config.console.identity, None).map(drop),
+        sos::tls::server(&config.delivery.identity, Some(&config.delivery.ca)).map(drop),
+    ];
+    let wrong: Vec<_> = found.into_iter().filter_map(Result::err).collect();
+    for why in &wrong {
+        eprintln!("sos-centre: {}: {why}", file.display());
+    }
+    if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_CONFIG) }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn officer(command: OfficerCommand, config: &CentreConfig) -> anyhow::Result<()> {
+    if let Some(directory) = config.store.database.parent() {
+        std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+    }
+    let store = Store::open(&config.store.database)?;
+    match command {
+        OfficerCommand::Add { name, role, password_stdin } => {
+            anyhow::ensure!(
+                password::is_name(&name),
+                "{name:?}: expected 1 to 32 of letters, digits, '.', '_' and '-'"
+            );
+            let password = password::hash(&read_password(password_stdin)?)?;
+            let role = match role {
+                RoleName::Officer => Role::Officer,
+                RoleName::Supervisor => Role::Supervisor,
+            };
+            let what = format!("account of {name} set");
+            let set = store.write(move |db| {
+                accounts::put(db, &Account { name, role, password }, wall_us())?;
+                enter(db, &what)
+            });
+            set.await?;
+        }
+        OfficerCommand::List => {
+            let mut out = std::io::stdout().lock();
+            for (name, role) in store.read(accounts::list).await? {
+                writeln!(out, "{name}\t{}", format!("{role:?}").to_lowercase())?;
+            }
+        }
+        OfficerCommand::Remove { name } => {
+            let (key, what) = (name.clone(), format!("account of {name} removed"));
+            let was = store.write(move |db| accounts::remove(db, &key).and_then(|was| enter(db, &what).map(|()| was)));
+            anyhow::ensure!(was.await?, "there is no officer {name:?}");
+        }
+    }
+    Ok(())
+}
+
+fn enter(db: &rusqlite::Connection, what: &str) -> Result<(), StoreError> {
+    incidents::audit(db, wall_us(), "command line", what, None)
+}
+
+fn read_password(from_stdin: bool) -> anyhow::Result<String> {
+    if from_stdin {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).context("standard input")?;
+        return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    let password = rpassword::prompt_password("Password: ").context("terminal")?;
+    let again = rpassword::prompt_password("Again: ").context("terminal")?;
+    anyhow::ensure!(password == again, "the two passwords differ");
+    Ok(password)
+}

@@ -3,6 +3,8 @@
 //! A key is declared once, in its program's table ([`kiosk::KEYS`]), with its doc, default and example; reading,
 //! refusing unknown keys and `sos-ctl config list --doc` all go by that table.
 
+#[cfg(feature = "centre")]
+pub mod centre;
 pub mod kiosk;
 pub mod load;
 

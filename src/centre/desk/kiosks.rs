@@ -1,0 +1,66 @@
+//! A kiosk as the desk knows it.
+
+use crate::centre::page::KioskView;
+use crate::wire::up::{Fault, Place};
+use crate::wire::{KioskId, SessionId};
+
+/// Longest name of a place kept, characters.
+const PLACE_CHARS: usize = 200;
+/// Faults of one kiosk kept.
+const FAULTS: usize = 32;
+
+/// A kiosk in the desk's memory.
+#[derive(Debug, Clone)]
+pub(super) struct Kiosk {
+    pub view: KioskView,
+    /// Centre's wall clock minus the kiosk's, from its newest heartbeat or alarm, microseconds.
+    pub offset_us: Option<i64>,
+    /// When its last heartbeat came.
+    pub beat_at: Option<u64>,
+    /// When pages were last shown it.
+    pub shown_at: u64,
+    /// The session of the offer that came inside an alarm, so that a resend does not offer it again.
+    pub offered: Option<SessionId>,
+}
+
+impl Kiosk {
+    pub fn new(id: KioskId) -> Self {
+        Self::restored(KioskView {
+            id,
+            place: Place::default(),
+            alive: false,
+            leg_up: false,
+            faults: Vec::new(),
+            seen_wall_us: None,
+            version: String::new(),
+        })
+    }
+
+    /// From the store: nothing is known of its life now.
+    pub fn restored(view: KioskView) -> Self {
+        let view = KioskView { alive: false, leg_up: false, faults: Vec::new(), ..view };
+        Self { view, offset_us: None, beat_at: None, shown_at: 0, offered: None }
+    }
+}
+
+/// A place within bounds.
+pub(super) fn bounded_place(mut place: Place) -> Place {
+    shorten(&mut place.name, PLACE_CHARS);
+    place
+}
+
+/// Faults within bounds.
+pub(super) fn bounded_faults(mut faults: Vec<Fault>) -> Vec<Fault> {
+    faults.truncate(FAULTS);
+    for fault in &mut faults {
+        shorten(&mut fault.detail, PLACE_CHARS);
+    }
+    faults
+}
+
+/// Cuts `text` to `chars` characters.
+pub(super) fn shorten(text: &mut String, chars: usize) {
+    if let Some((end, _)) = text.char_indices().nth(chars) {
+        text.truncate(end);
+    }
+}

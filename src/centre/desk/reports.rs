@@ -1,0 +1,74 @@
+//! What comes in during a call: instants of it, further presses, the recording's growth.
+
+use crate::centre::page::RecordingView;
+use crate::wire::up::{IncidentEvent, IncidentReport, Mark};
+use crate::wire::{IncidentId, KioskId};
+
+use super::Desk;
+use super::effect::{Rejection, Turn};
+use super::incident::on_centre_clock;
+
+/// Pages are shown a growing recording at most this often.
+pub(super) const SHOW_RECORDING_EVERY_US: u64 = 500_000;
+
+/// Instants only the kiosk can see.
+const KIOSK_MARKS: [Mark; 6] =
+    [Mark::Edge, Mark::Kept, Mark::Sent, Mark::Acknowledged, Mark::Connected, Mark::FirstSoundDown];
+
+impl Desk {
+    pub(super) fn report(&mut self, kiosk: &KioskId, report: IncidentEvent, turn: &mut Turn) {
+        let id = report.incident;
+        let heartbeat_offset = self.kiosks.get(kiosk).and_then(|k| k.offset_us);
+        let Some(incident) = self.incidents.get_mut(&id) else {
+            return turn.reject(kiosk, Rejection::Unknown);
+        };
+        if incident.record.view.kiosk != *kiosk {
+            return turn.reject(kiosk, Rejection::Foreign);
+        }
+        match report.what {
+            IncidentReport::Timing { marks } => {
+                let offset = incident.record.clock_offset_us.or(heartbeat_offset);
+                let mut news = false;
+                for (mark, at_us) in marks {
+                    if KIOSK_MARKS.contains(&mark) {
+                        news |= incident.note(mark, on_centre_clock(at_us, offset));
+                    } else {
+                        turn.reject(kiosk, Rejection::Implausible);
+                    }
+                }
+                if news {
+                    incident.record.clock_offset_us = offset;
+                    self.show(id, turn);
+                    self.save(id, turn);
+                }
+            }
+            IncidentReport::PressedAgain { presses } => self.pressed(id, presses, turn),
+            IncidentReport::Closed => {
+                if !incident.record.kiosk_closed && !incident.is_open() {
+                    incident.record.kiosk_closed = true;
+                    turn.audit(format!("kiosk:{kiosk}"), "close carried out", Some(id));
+                    self.save(id, turn);
+                    self.forget_old();
+                }
+            }
+            IncidentReport::RecordingSealed { fragments } => {
+                turn.audit(format!("kiosk:{kiosk}"), format!("recording sealed, {fragments} fragments"), Some(id));
+            }
+        }
+    }
+
+    pub(super) fn recording(&mut self, id: IncidentId, recording: RecordingView, turn: &mut Turn) {
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        let view = &mut incident.record.view.recording;
+        // Two fragments that came at once may be reported in either order.
+        if recording.fragments < view.fragments || *view == recording {
+            return;
+        }
+        let whole = recording.complete && !view.complete;
+        *view = recording;
+        incident.recording_unshown = true;
+        if whole || turn.now.mono_us.saturating_sub(incident.recording_shown_at) >= SHOW_RECORDING_EVERY_US {
+            self.show(id, turn);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The centre as a whole: its parts made, tied together, and ended in order.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::archive::{Archive, ArchiveError};
+use super::clock::Clock;
+use super::counters::Counters;
+use super::desk::{CLOSED_KEPT, CLOSED_SHOWN, Desk, Effect};
+use super::gateway::{self, GatewaySettings};
+use super::inbound;
+use super::shell::{DeskHandle, Envelopes, Parts, Shell, stopped};
+use super::store::{Store, StoreError, incidents};
+use super::web::{self, Web, listen::Listener};
+use crate::config::centre::{CentreConfig, Media};
+use crate::mqtt::{self, Client};
+use crate::tls::{self, TlsError};
+use crate::wire::down::CentreState;
+use crate::wire::{encode, topic};
+
+/// What the broker's line reports and may wait for the desk.
+const HAPPENINGS: usize = 256;
+/// What the gateway reports and may wait for the desk.
+const GATEWAY_EVENTS: usize = 1024;
+
+/// How long the last message gets to leave.
+const GOODBYE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Why the centre could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The archive.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// Keys and certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A listener.
+    #[error("{listener} cannot listen on {address}: {source}")]
+    Listen {
+        /// Which.
+        listener: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The media gateway.
+    #[error("media gateway: {0}")]
+    Gateway(#[from] crate::rtc::SocketsError),
+    /// The addresses of this machine.
+    #[error("the addresses of this machine cannot be listed: {0}")]
+    Interfaces(io::Error),
+    /// The directory of the database.
+    #[error("{}: cannot be made: {source}", path.display())]
+    Directory {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The centre's own state.
+    #[error(transparent)]
+    Wire(#[from] crate::wire::WireError),
+}
+
+impl StartError {
+    /// Whether the configuration is to blame: trying again without changing it is of no use.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            StartError::Tls(_) | StartError::Archive(_) => true,
+            StartError::Store(_)
+            | StartError::Listen { .. }
+            | StartError::Gateway(_)
+            | StartError::Interfaces(_)
+            | StartError::Directory { .. }
+            | StartError::Wire(_) => false,
+        }
+    }
+}
+
+/// Where a running centre is reached; the ports the system chose included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// Officers, over TLS.
+    pub console: SocketAddr,
+    /// Officers on this machine, without.
+    pub loopback: Option<SocketAddr>,
+    /// Kiosks' deliveries.
+    pub delivery: SocketAddr,
+}
+
+/// Runs the centre until `stop` is done; `ready` is called once everything listens.
+///
+/// # Errors
+/// [`StartError`] when it could not start.
+pub async fn run(
+    config: CentreConfig,
+    ready: impl FnOnce(&Addresses),
+    stop: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let clock = Clock::start();
+    let (stop_all, stopping) = watch::channel(false);
+    let store = open_store(&config.store.database)?;
+    let archive = Archive::open(&config.store.archive)?;
+    let counters = Arc::new(Counters::default());
+    let (desk, first) = restore(&store, &config.instance, clock).await?;
+
+    let (events, gateway_events) = mpsc::channel(GATEWAY_EVENTS);
+    let gateway = gateway::start(gateway_settings(&config.media)?, events).await?;
+    let (happenings, queue) = mpsc::channel(HAPPENINGS);
+    let client = connect(&config, clock, happenings)?;
+    let publish = {
+        let client = client.clone();
+        Box::new(move |p: super::shell::Publication| client.publish(p.topic, p.payload, false, p.kind))
+    };
+    let (shell, desk) = Shell::new(Parts {
+        desk,
+        first,
+        store: store.clone(),
+        gateway: gateway.commands.clone(),
+        gateway_events,
+        publish,
+        counters: Arc::clone(&counters),
+        clock,
+    });
+    let web = Web::new(store.clone(), archive, desk.clone(), gateway, Arc::clone(&counters), stopping.clone());
+    let (listeners, addresses) = listen(&config, &web).await?;
+
+    let mut tasks = JoinSet::new();
+    for listener in listeners {
+        tasks.spawn(listener.serve(stopping.clone()));
+    }
+    let reader = tokio::spawn(read(queue, desk, counters, stopping.clone()));
+    let shell = tokio::spawn(shell.run(stopping));
+    ready(&addresses);
+    stop.await;
+    // Nobody new comes in, requests under way end, then the desk, then the last writes.
+    let _ = stop_all.send(true);
+    while tasks.join_next().await.is_some() {}
+    let _ = reader.await;
+    let _ = shell.await;
+    say_goodbye(&client, &config.instance, clock).await;
+    store.settle().await;
+    Ok(())
+}
+
+fn open_store(database: &Path) -> Result<Store, StartError> {
+    if let Some(directory) = database.parent() {
+        std::fs::create_dir_all(directory)
+            .map_err(|source| StartError::Directory { path: directory.to_owned(), source })?;
+    }
+    Ok(Store::open(database)?)
+}
+
+/// A desk with what the store kept.
+async fn restore(store: &Store, instance: &str, clock: Clock) -> Result<(Desk, Vec<Effect>), StoreError> {
+    let (open, kiosks) =
+        store.read(|db| Ok((incidents::load_for_desk(db, CLOSED_SHOWN, CLOSED_KEPT)?, incidents::kiosks(db)?))).await?;
+    let now = clock.now();
+    let mut desk = Desk::new(format!("{instance}/{}", now.wall_us));
+    let first = desk.restore(open, kiosks, now);
+    Ok((desk, first))
+}
+
+fn gateway_settings(media: &Media) -> Result<GatewaySettings, StartError> {
+    let addresses = if media.listen.is_empty() { own_addresses()? } else { media.listen.clone() };
+    let Media { port, advertise, udp, tcp, .. } = media.clone();
+    Ok(GatewaySettings { addresses, port, advertise, udp, tcp })
+}
+
+/// Every address of this machine that another could reach, and loopback for pages on it.
+fn own_addresses() -> Result<Vec<IpAddr>, StartError> {
+    let interfaces = if_addrs::get_if_addrs().map_err(StartError::Interfaces)?;
+    let reachable = |ip: &IpAddr| match ip {
+        IpAddr::V4(ip) => !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_unicast_link_local(),
+    };
+    Ok(interfaces.iter().map(if_addrs::Interface::ip).filter(reachable).collect())
+}
+
+fn connect(
+    config: &CentreConfig,
+    clock: Clock,
+    happenings: mpsc::Sender<mqtt::Happening>,
+) -> Result<Client, StartError> {
+    let settings = mqtt::Settings {
+        host: config.mqtt.host.clone(),
+        port: config.mqtt.port,
+        client_id: format!("centre-{}", config.instance),
+        tls: Some(tls::client(&config.mqtt.ca, Some(&config.mqtt.identity))?),
+        subscriptions: vec![topic::ALL_KIOSKS.to_owned()],
+        will: Some((topic::CENTRE_STATE.to_owned(), presence(&config.instance, false, clock)?)),
+        birth: Some((topic::CENTRE_STATE.to_owned(), presence(&config.instance, true, clock)?)),
+    };
+    Ok(mqtt::start(settings, happenings))
+}
+
+fn presence(instance: &str, online: bool, clock: Clock) -> Result<Vec<u8>, crate::wire::WireError> {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let state = CentreState { online, instance: instance.to_owned(), version };
+    encode(&Envelopes::new(clock).wrap(state))
+}
+
+async fn listen(config: &CentreConfig, web: &Arc<Web>) -> Result<(Vec<Listener>, Addresses), StartError> {
+    let officers = web::officers(Arc::clone(web));
+    let tls = tls::server(&config.console.identity, None)?;
+    let console = bind("the console", config.console.listen, Some(tls), officers.clone()).await?;
+    let tls = tls::server(&config.delivery.identity, Some(&config.delivery.ca))?;
+    let delivery = bind("delivery", config.delivery.listen, Some(tls), web::kiosk_routes(Arc::clone(web))).await?;
+    let mut addresses = Addresses { console: console.1, loopback: None, delivery: delivery.1 };
+    let mut listeners = vec![console.0, delivery.0];
+    if let Some(address) = config.console.loopback_listen {
+        let (listener, address) = bind("the console on loopback", address, None, officers).await?;
+        addresses.loopback = Some(address);
+        listeners.push(listener);
+    }
+    Ok((listeners, addresses))
+}
+
+async fn bind(
+    listener: &'static str,
+    address: SocketAddr,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    router: axum::Router,
+) -> Result<(Listener, SocketAddr), StartError> {
+    let named = |source| StartError::Listen { listener, address, source };
+    let bound = Listener::bind(address, tls, router).await.map_err(named)?;
+    let at = bound.address().map_err(named)?;
+    Ok((bound, at))
+}
+
+async fn read(
+    queue: mpsc::Receiver<mqtt::Happening>,
+    desk: DeskHandle,
+    counters: Arc<Counters>,
+    mut stop: watch::Receiver<bool>,
+) {
+    tokio::select! {
+        () = inbound::read_all(queue, desk, counters) => {}
+        () = stopped(&mut stop) => {}
+    }
+}
+
+/// The broker would say so itself, but only when it has missed the centre.
+async fn say_goodbye(client: &Client, instance: &str, clock: Clock) {
+    if let Ok(payload) = presence(instance, false, clock) {
+        let _ = client.publish(topic::CENTRE_STATE.to_owned(), payload, true, mqtt::Kind::Fresh);
+        // The line has no way to tell when it is out; the will stands behind it.
+        tokio::time::sleep(GOODBYE).await;
+    }
+}
