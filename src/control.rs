@@ -192,6 +192,7 @@ pub fn fault_name(kind: FaultKind) -> &'static str {
         FaultKind::SpeakerLost => "loudspeaker lost",
         FaultKind::StoreFailed => "the store does not keep",
         FaultKind::RecordingFailed => "recording failed",
+        FaultKind::DeliveryFailed => "delivery to the centre failed",
         FaultKind::LegDown => "media leg down",
         FaultKind::Unknown => "unknown fault",
     }

@@ -21,6 +21,8 @@ use crate::wire::{BootId, Envelope, KioskId, MessageId, decode, encode, limits};
 
 /// Happenings that may wait for the link's task.
 const HAPPENINGS: usize = 256;
+/// The reader's loop turns at least this often, so that its standstill can be told from silence.
+const TURN: Duration = Duration::from_secs(1);
 /// Echoes the clock offset is taken from: the one with the shortest round trip counts.
 const OFFSETS: usize = 8;
 
@@ -63,6 +65,8 @@ pub struct Envelopes {
 
 #[derive(Default)]
 struct Clock {
+    /// When the reader's loop last turned.
+    turned: Option<Instant>,
     echoed: Option<Instant>,
     /// (round trip, offset), microseconds, newest last.
     samples: VecDeque<(i64, i64)>,
@@ -172,6 +176,10 @@ impl Link for LinkAdapter {
         self.shared.clock().echoed.map(|at| at.elapsed())
     }
 
+    fn loop_age(&self) -> Option<Duration> {
+        self.shared.clock().turned.map(|at| at.elapsed())
+    }
+
     fn clock_offset_us(&self) -> Option<i64> {
         self.shared.clock().samples.iter().min().map(|&(_, offset)| offset)
     }
@@ -219,21 +227,33 @@ impl LinkReader {
     /// Starts reading, on a task of its own.
     pub fn run(mut self, leg: Arc<dyn Leg>) {
         tokio::spawn(async move {
-            while let Some(happening) = self.queue.recv().await {
-                match happening {
-                    Happening::Up => {
-                        self.shared.report(Event::LinkUp);
-                        leg.stand_by();
-                    }
-                    Happening::Down { .. } => self.shared.report(Event::LinkDown),
-                    Happening::Message { topic, payload, .. } => {
-                        if let Err(error) = self.message(&topic, &payload, &*leg) {
-                            warn!(%topic, %error, "link: message refused");
-                        }
-                    }
+            let mut turn = tokio::time::interval(TURN);
+            loop {
+                self.shared.clock().turned = Some(Instant::now());
+                tokio::select! {
+                    _ = turn.tick() => {}
+                    happening = self.queue.recv() => match happening {
+                        Some(happening) => self.happened(happening, &*leg),
+                        None => return,
+                    },
                 }
             }
         });
+    }
+
+    fn happened(&mut self, happening: Happening, leg: &dyn Leg) {
+        match happening {
+            Happening::Up => {
+                self.shared.report(Event::LinkUp);
+                leg.stand_by();
+            }
+            Happening::Down { .. } => self.shared.report(Event::LinkDown),
+            Happening::Message { topic, payload, .. } => {
+                if let Err(error) = self.message(&topic, &payload, leg) {
+                    warn!(%topic, %error, "link: message refused");
+                }
+            }
+        }
     }
 
     fn message(&mut self, topic: &str, payload: &[u8], leg: &dyn Leg) -> Result<(), String> {

@@ -1,2 +1,230 @@
-//! x
-fn main(){}
+//! `sos-kiosk`: the daemon on the board.
+//!
+//! `main` is six steps: arguments, configuration, log and crypto, parts, run, stop. [`parts`] is the parts list: the
+//! one place where a driver named in the configuration becomes an adapter.
+//!
+//! Exit codes: 0 stopped by a signal; 1 a part could not be made, or a part did not stop in time; 2 usage;
+//! 78 wrong configuration (EX_CONFIG).
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use sos::adapter::leg::{LegAdapter, LegSettings};
+use sos::adapter::link::{LinkAdapter, LinkSettings};
+use sos::adapter::media::{CameraSource, MediaAdapter, MediaSettings, MicrophoneSource, Speaker};
+use sos::adapter::sim_panel::SimPanel;
+use sos::adapter::store::{NoStore, StoreAdapter};
+use sos::adapter::systemd;
+use sos::adapter::upload::{RETRY_REFUSED, UploadConfig, Uploader};
+use sos::config::KioskConfig;
+use sos::config::kiosk::{MediaConfig, PanelDriver, SourceDriver, SpeakerDriver};
+use sos::kiosk::control::Control;
+use sos::kiosk::ports::{Fragments, KeptPress, Panel, Store};
+use sos::kiosk::stop::{Signals, Stopping};
+use sos::kiosk::{INBOX_SIZE, Inbox, Parts, Setup, Shell};
+use sos::machine::Settings;
+use sos::tls;
+use sos::wire::BootId;
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
+
+/// EX_CONFIG of sysexits.h: the service manager is told not to try again.
+const EX_CONFIG: u8 = 78;
+/// Questions that may wait for the core.
+const ASKS: usize = 16;
+
+/// The emergency-call kiosk's daemon.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// Read this configuration alone, instead of /usr/lib, /etc and /run
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    // 1. Arguments.
+    let cli = Cli::parse();
+    // 2. Configuration.
+    let config = match KioskConfig::load(&KioskConfig::layers(cli.config)) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("{errors}");
+            eprintln!("hint: sos-ctl config list --doc explains each key");
+            return ExitCode::from(EX_CONFIG);
+        }
+    };
+    // 3. Log and crypto.
+    let filter = EnvFilter::try_from_env("SOS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    sos::tls::install_provider();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!(%error, "no runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(live(config)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Steps 4 to 6. True if every part stopped in time.
+async fn live(config: KioskConfig) -> anyhow::Result<bool> {
+    let mut signals = Signals::listen().context("signal handlers")?;
+    // 4. Parts.
+    let (inbox, events) = mpsc::channel(INBOX_SIZE);
+    let (asks, questions) = mpsc::channel(ASKS);
+    let (stop, stopped) = watch::channel(false);
+    let control = Control::bind(&config.control_socket).context("control socket")?;
+    let Made { parts, media, _delivery } = make(&config, &inbox)?;
+    let shell = Shell::new(setup(&config), parts);
+    // 5. Run.
+    let progress = shell.progress();
+    let watchdog = tokio::spawn(systemd::watchdog(move || progress.check()));
+    let mut shell = tokio::spawn(shell.run(events, questions, stopped));
+    let control = tokio::spawn(control.serve(inbox, asks));
+    systemd::ready();
+    info!(id = %config.id, version = env!("CARGO_PKG_VERSION"), "ready");
+    let failed = tokio::select! {
+        name = signals.next() => { info!("{name}: stopping"); false }
+        ended = &mut shell => { error!(?ended, "the core ended by itself"); true }
+    };
+    // 6. Stop: nothing new comes in, then the core says its last word; the parts go with it. The incident stays
+    // open, and the next run resumes it.
+    systemd::stopping();
+    let late = Stopping::default()
+        .then("control", async {
+            control.abort();
+            _ = control.await;
+        })
+        .then("core", async {
+            _ = stop.send(true);
+            if !failed {
+                _ = shell.await;
+            }
+        })
+        .then("media", async move {
+            _ = tokio::task::spawn_blocking(move || media.shut_down()).await;
+        })
+        .then("watchdog", async { watchdog.abort() })
+        .run(&mut signals)
+        .await;
+    Ok(late.is_empty() && !failed)
+}
+
+fn setup(config: &KioskConfig) -> Setup {
+    Setup {
+        id: config.id.clone(),
+        place: config.place.clone(),
+        pre_event: std::time::Duration::from_secs(config.media.pre_event_s.into()),
+        machine: Settings { standby: config.rtc.standby, seed: rand::random(), ..Settings::default() },
+    }
+}
+
+/// What the parts list makes: the shell's ports, and what only lives and is stopped.
+struct Made {
+    parts: Parts,
+    media: Arc<MediaAdapter>,
+    _delivery: Option<Uploader>,
+}
+
+/// The parts list. Each adapter gets a clone of the inbox and reports there. Only what the daemon cannot be
+/// without is an error: a store that cannot be had is a fault, and the alarm goes out all the same.
+fn make(config: &KioskConfig, inbox: &Inbox) -> anyhow::Result<Made> {
+    let centre = &config.centre;
+    let panel: Box<dyn Panel> = match config.panel {
+        PanelDriver::Sim => Box::new(SimPanel::new().0),
+    };
+    let tls = tls::client(&centre.ca, Some(&centre.identity)).context("centre")?;
+    let link = LinkSettings {
+        kiosk: config.id.clone(),
+        boot: BootId::fresh(),
+        place: config.place.clone(),
+        host: centre.broker_host.clone(),
+        port: centre.broker_port,
+        tls: Some(tls),
+    };
+    let (link, reader) = LinkAdapter::start(link, inbox.clone()).context("link")?;
+    let Kept { store, fragments, restored, delivery } = store(config, inbox)?;
+    let media = MediaAdapter::start(media(&config.media), inbox.clone(), fragments).context("media")?;
+    let rtc = LegSettings {
+        standby: config.rtc.standby,
+        udp: config.rtc.udp,
+        tcp: config.rtc.tcp,
+        addresses: Vec::new(),
+    };
+    let leg = Arc::new(LegAdapter::start(rtc, inbox.clone(), link.clone(), media.clone()));
+    reader.run(leg.clone());
+    let parts = Parts { panel, media: media.clone(), leg, link, store, restored };
+    Ok(Made { parts, media, _delivery: delivery })
+}
+
+/// What survives, and what delivers it.
+struct Kept {
+    store: Arc<dyn Store>,
+    fragments: Arc<dyn Fragments>,
+    restored: Vec<KeptPress>,
+    delivery: Option<Uploader>,
+}
+
+fn store(config: &KioskConfig, inbox: &Inbox) -> anyhow::Result<Kept> {
+    let centre = &config.centre;
+    match StoreAdapter::open(&config.store_dir, inbox.clone()) {
+        Ok((store, restored, notes)) => {
+            notes.iter().for_each(|note| warn!(note, "store: recovery"));
+            let upload = UploadConfig {
+                url: centre.delivery.clone(),
+                ca: centre.ca.clone(),
+                identity: centre.identity.clone(),
+                retry_refused: RETRY_REFUSED,
+            };
+            let delivery = Uploader::start(&upload, store.clone(), inbox.clone()).context("delivery")?;
+            Ok(Kept { store: store.clone(), fragments: store, restored, delivery: Some(delivery) })
+        }
+        Err(error) => {
+            error!(%error, "nothing is kept or recorded on this kiosk; alarms and calls go on");
+            let none = Arc::new(NoStore::new(error.to_string(), inbox.clone()));
+            Ok(Kept { store: none.clone(), fragments: none, restored: Vec::new(), delivery: None })
+        }
+    }
+}
+
+fn media(config: &MediaConfig) -> MediaSettings {
+    MediaSettings {
+        width: pixels(config.width),
+        height: pixels(config.height),
+        fps: config.fps,
+        bitrate_kbit: config.bitrate_kbit,
+        key_frame_interval: Duration::from_secs(config.key_frame_s.into()),
+        pre_event: Duration::from_secs(config.pre_event_s.into()),
+        camera: match &config.camera {
+            SourceDriver::Test => CameraSource::Test,
+            SourceDriver::File(path) => CameraSource::File(path.clone()),
+        },
+        microphone: match &config.microphone {
+            SourceDriver::Test => MicrophoneSource::Test,
+            SourceDriver::File(path) => MicrophoneSource::File(path.clone()),
+        },
+        speaker: match &config.speaker {
+            SpeakerDriver::Null => Speaker::Null,
+            SpeakerDriver::File(path) => Speaker::File(path.clone()),
+        },
+        prompts: None,
+    }
+}
+
+fn pixels(configured: u32) -> u16 {
+    u16::try_from(configured).expect("the configuration allows no picture that large")
+}

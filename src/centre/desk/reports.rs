@@ -51,6 +51,10 @@ impl Desk {
                     self.forget_old();
                 }
             }
+            IncidentReport::TimedOut { after_s } => {
+                let what = format!("the kiosk ends the incident by itself, after {after_s} s without a word");
+                turn.audit(format!("kiosk:{kiosk}"), what, Some(id));
+            }
             IncidentReport::RecordingSealed { fragments } => {
                 turn.audit(format!("kiosk:{kiosk}"), format!("recording sealed, {fragments} fragments"), Some(id));
             }

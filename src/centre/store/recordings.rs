@@ -1,5 +1,7 @@
 //! The index of recordings: a row says that a fragment is durable in the archive.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
@@ -160,11 +162,12 @@ fn claim(db: &Connection, id: IncidentId, kiosk: &KioskId) -> Result<bool, Store
 /// # Errors
 /// [`StoreError`].
 pub fn inventory(db: &Connection, id: IncidentId) -> Result<Inventory, StoreError> {
-    let have = db
-        .prepare_cached("SELECT n FROM fragments WHERE incident = ?1 ORDER BY n")?
-        .query_map([id.to_string()], |row| row.get(0))?
+    let sha256: BTreeMap<u64, String> = db
+        .prepare_cached("SELECT n, sha256 FROM fragments WHERE incident = ?1 ORDER BY n")?
+        .query_map([id.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    Ok(Inventory { incident: id, have, sealed: sealed(db, id)?.is_some() })
+    let have = sha256.keys().copied().collect();
+    Ok(Inventory { incident: id, have, sha256, sealed: sealed(db, id)?.is_some() })
 }
 
 fn sealed(db: &Connection, id: IncidentId) -> Result<Option<u64>, StoreError> {
