@@ -290,7 +290,8 @@ impl Files<'_> {
             .replace("@KEYS@", &dir.join("keys").display().to_string())
             .replace("@ACL@", &repository().join("systemd/mosquitto/acl").display().to_string())
             .replace("@STATE@", &dir.join("broker").display().to_string());
-        std::fs::write(dir.join("mosquitto.conf"), broker)?;
+        // Started as root, mosquitto would become a user who cannot read this directory.
+        std::fs::write(dir.join("mosquitto.conf"), format!("user root\n{broker}"))?;
         std::fs::write(dir.join("centre.toml"), self.centre()?)?;
         std::fs::write(dir.join("kiosk.toml"), self.kiosk()?)?;
         Ok(())
