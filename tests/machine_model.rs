@@ -76,11 +76,11 @@ impl World {
     /// The centre's and the leg's words, before the machine has heard them.
     fn hear(&mut self, event: &Event) {
         match event {
-            Event::Acknowledged { incident, standing } | Event::Stands { incident, standing, .. } => {
-                if self.open == Some(*incident) {
-                    self.standing = Some(*standing);
-                    self.acknowledged = true;
-                }
+            Event::Acknowledged { incident, standing } | Event::Stands { incident, standing, .. }
+                if self.open == Some(*incident) =>
+            {
+                self.standing = Some(*standing);
+                self.acknowledged = true;
             }
             Event::LegUp => self.leg = true,
             Event::LegDown => self.leg = false,
@@ -144,7 +144,10 @@ impl World {
 
 /// What a repetition may do again: a press counts, the desk is told again, time goes on.
 fn may_repeat(event: &Event) -> bool {
-    matches!(event, Event::Pressed { .. } | Event::KeyFrameWanted | Event::OfferMade { .. } | Event::RecordingSealed { .. })
+    matches!(
+        event,
+        Event::Pressed { .. } | Event::KeyFrameWanted | Event::OfferMade { .. } | Event::RecordingSealed { .. }
+    )
 }
 
 proptest! {

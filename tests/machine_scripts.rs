@@ -298,9 +298,7 @@ fn a_further_press_joins_and_is_reported() {
 fn a_press_after_the_close_opens_a_new_incident() {
     let told = play(&format!("{UP} 0s press; 0s acked A; 2s stands A closed; 3s press"));
     assert!(
-        told.ends_with(
-            "3s: Sent blinks, alarm B #1 presses 1, open gate, record B, keep B, say Calling, note Edge"
-        ),
+        told.ends_with("3s: Sent blinks, alarm B #1 presses 1, open gate, record B, keep B, say Calling, note Edge"),
         "{told}"
     );
 }
@@ -345,7 +343,9 @@ fn a_line_held_at_start_for_long_is_a_fault_and_no_alarm() {
 
 #[test]
 fn on_hold_and_back() {
-    let told = play(&format!("{UP} 0s press; 0s acked A; 5s stands A answered; 9s stands A onhold; 9.1s stands A onhold; 12s stands A answered"));
+    let told = play(&format!(
+        "{UP} 0s press; 0s acked A; 5s stands A answered; 9s stands A onhold; 9.1s stands A onhold; 12s stands A answered"
+    ));
     assert!(told.ends_with("9s: voice closed, say OnHold\n12s: voice open"), "{told}");
 }
 
@@ -432,7 +432,9 @@ fn a_second_restored_incident_joins_the_first() {
 
 #[test]
 fn closing_twice_closes_once_and_tells_the_desk_twice() {
-    let told = play(&format!("{UP} 0s press; 0s acked A; 5s stands A closed; 6s stands A closed; 7s acked A closed; 8s acked A"));
+    let told = play(&format!(
+        "{UP} 0s press; 0s acked A; 5s stands A closed; 6s stands A closed; 7s acked A closed; 8s acked A"
+    ));
     assert!(told.ends_with("say Closed\n6s: report A closed"), "{told}");
 }
 

@@ -37,9 +37,19 @@ pub const KEYS: &[Key] = &[
     key("media.microphone.file", None, r#""/srv/voice.wav""#, "The sound that driver \"file\" plays, over and over."),
     key("media.speaker.driver", Some(r#""null""#), r#""file""#, "Loudspeaker: \"null\" (heard by nobody) or \"file\"."),
     key("media.speaker.file", None, r#""/tmp/heard.wav""#, "Where driver \"file\" writes what would be heard."),
-    key("panel.driver", Some(r#""sim""#), r#""sim""#, "Button and lamps: \"sim\" (pressed through the control socket)."),
+    key(
+        "panel.driver",
+        Some(r#""sim""#),
+        r#""sim""#,
+        "Button and lamps: \"sim\" (pressed through the control socket).",
+    ),
     key("store.dir", Some(r#""/var/lib/sos-kiosk""#), r#""/var/lib/sos-kiosk""#, "What must survive a power cut."),
-    key("control.socket", Some(r#""/run/sos-kiosk/control.sock""#), r#""control.sock""#, "Where sos-ctl finds the daemon."),
+    key(
+        "control.socket",
+        Some(r#""/run/sos-kiosk/control.sock""#),
+        r#""control.sock""#,
+        "Where sos-ctl finds the daemon.",
+    ),
     key("rtc.udp", Some("true"), "true", "Media over UDP."),
     key("rtc.tcp", Some("true"), "true", "Media over ICE-TCP, where UDP is blocked."),
     key("rtc.standby", Some("true"), "true", "Keep the media leg connected between calls; false on a metered path."),
@@ -191,10 +201,10 @@ fn place(r: &mut Reader) -> Place {
     let name = r.text("place.name");
     let lat = r.optional_float("place.lat", -90.0..=90.0);
     let lon = r.optional_float("place.lon", -180.0..=180.0);
-    match (lat, lon) {
-        (Some(_), None) => r.fail("place.lat", "expected place.lon beside it, found none"),
-        (None, Some(_)) => r.fail("place.lon", "expected place.lat beside it, found none"),
-        (Some(_), Some(_)) | (None, None) => {}
+    match (r.is_set("place.lat"), r.is_set("place.lon")) {
+        (true, false) => r.fail("place.lat", "expected place.lon beside it, found none"),
+        (false, true) => r.fail("place.lon", "expected place.lat beside it, found none"),
+        (true, true) | (false, false) => {}
     }
     if name.len() > 200 {
         r.fail("place.name", format!("expected at most 200 bytes, found {}", name.len()));
@@ -229,7 +239,8 @@ fn host_and_port(text: &str) -> Option<(String, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let host = bracketed.unwrap_or(host);
-    let odd = host.is_empty() || host.contains(['/', ' ', '@', '[', ']']) || (bracketed.is_none() && host.contains(':'));
+    let odd =
+        host.is_empty() || host.contains(['/', ' ', '@', '[', ']']) || (bracketed.is_none() && host.contains(':'));
     let port = port.parse().ok().filter(|port| *port != 0)?;
     (!odd).then(|| (host.to_owned(), port))
 }

@@ -226,6 +226,12 @@ impl Reader {
         self.leaves.get(name).map(|leaf| leaf.value.clone())
     }
 
+    /// Whether the key has a value, right or wrong.
+    #[must_use]
+    pub fn is_set(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     fn required(&mut self, name: &str) -> Option<Value> {
         let found = self.get(name);
         if found.is_none() {

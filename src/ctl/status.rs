@@ -20,9 +20,13 @@ pub fn render(status: &Status) -> String {
     line("centre", format!("link {}, desk {centre}, {echo}", up_down(status.link_up)));
     let standby = if status.standby { "" } else { " (dialled at the press only)" };
     line("media leg", format!("{}{standby}", up_down(status.leg_up)));
-    line("camera", status.frame_age_ms.map_or_else(|| "no frame yet".to_owned(), |age| format!("newest frame {}", ago(age))));
+    line(
+        "camera",
+        status.frame_age_ms.map_or_else(|| "no frame yet".to_owned(), |age| format!("newest frame {}", ago(age))),
+    );
     let level = status.mic_dbfs.map_or_else(String::new, |level| format!(", level {level:.0} dB"));
-    let sound = status.sound_age_ms.map_or_else(|| "no sound yet".to_owned(), |age| format!("newest sound {}", ago(age)));
+    let sound =
+        status.sound_age_ms.map_or_else(|| "no sound yet".to_owned(), |age| format!("newest sound {}", ago(age)));
     line("microphone", format!("{sound}{level}"));
     line("button", button(status.button).to_owned());
     let lamps: Vec<String> = status.lamps.iter().map(|lamp| format!("{} {}", lamp.lamp, lamp.light)).collect();

@@ -72,7 +72,8 @@ mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_secs(100);
-    const FRESH: MediaHealth = MediaHealth { frame_age: Some(Duration::ZERO), sound_age: Some(Duration::ZERO), mic_dbfs: None };
+    const FRESH: MediaHealth =
+        MediaHealth { frame_age: Some(Duration::ZERO), sound_age: Some(Duration::ZERO), mic_dbfs: None };
 
     #[test]
     fn progress_feeds_and_a_stall_does_not() {

@@ -22,9 +22,15 @@ enum Line {
     #[default]
     Released,
     /// Down, with the edge seen.
-    Down { since: Duration },
+    Down {
+        since: Duration,
+    },
     /// Down without an edge.
-    Held { since: Duration, origin: PressOrigin, incident: IncidentId },
+    Held {
+        since: Duration,
+        origin: PressOrigin,
+        incident: IncidentId,
+    },
     Stuck,
 }
 

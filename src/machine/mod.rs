@@ -33,14 +33,15 @@ pub mod effect;
 pub mod event;
 pub mod faults;
 pub mod outage;
+pub mod phase;
 pub mod settings;
 pub mod words;
 
 use std::time::Duration;
 
-pub use call::{Open, Phase};
 pub use effect::Effect;
 pub use event::Event;
+pub use phase::{Open, Phase};
 pub use settings::Settings;
 
 use crate::wire::IncidentId;

@@ -1,0 +1,156 @@
+//! The kiosk's configuration from real files: layers, defaults, and errors that name file, line and key.
+
+use std::path::PathBuf;
+
+use sos::config::kiosk::{KEYS, SourceDriver};
+use sos::config::{KioskConfig, Layers, Reader};
+use tempfile::TempDir;
+
+const GOOD: &str = r#"
+id = "park-north"
+
+[place]
+name = "Central Park, north gate"
+lat = 43.238949
+lon = 76
+
+[centre]
+broker = "centre.example:8883"
+delivery = "https://centre.example:8444/"
+ca = "ca.pem"
+"#;
+
+fn write(dir: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = dir.path().join(name);
+    std::fs::write(&path, text).expect("a file");
+    path
+}
+
+/// Loads `text` as the only file and gives the errors, the file's directory left out.
+fn errors(text: &str) -> Vec<String> {
+    let dir = TempDir::new().expect("a directory");
+    let file = write(&dir, "c.toml", text);
+    let errors = KioskConfig::load(&Layers::only(file)).expect_err("an error");
+    let place = format!("{}/", dir.path().display());
+    errors.to_string().lines().map(|line| line.replace(&place, "")).collect()
+}
+
+#[test]
+fn a_short_file_and_the_defaults_make_a_kiosk() {
+    let dir = TempDir::new().expect("a directory");
+    let config = KioskConfig::load(&Layers::only(write(&dir, "c.toml", GOOD))).expect("right");
+    assert_eq!(config.id.as_str(), "park-north");
+    assert_eq!(config.place.position_e6, Some((43_238_949, 76_000_000)));
+    assert_eq!((config.centre.broker_host.as_str(), config.centre.broker_port), ("centre.example", 8883));
+    assert_eq!(config.centre.delivery, "https://centre.example:8444");
+    assert_eq!(config.centre.ca, dir.path().join("ca.pem"), "relative to the file that sets it");
+    assert_eq!(config.centre.identity.key, PathBuf::from("/etc/sos-kiosk/kiosk.key"));
+    assert_eq!((config.media.width, config.media.height, config.media.fps), (1280, 720, 25));
+    assert_eq!(config.media.camera, SourceDriver::Test);
+    assert!(config.rtc.udp && config.rtc.tcp && config.rtc.standby);
+}
+
+#[test]
+fn a_later_layer_overrides_key_by_key_and_absent_layers_are_no_error() {
+    let dir = TempDir::new().expect("a directory");
+    let weak = write(&dir, "weak.toml", &format!("{GOOD}[media]\nfps = 30\nwidth = 640\n"));
+    let strong = write(&dir, "strong.toml", "media.fps = 15\n");
+    let files = vec![weak, dir.path().join("absent.toml"), strong];
+    let config = KioskConfig::load(&Layers { files, must_exist: false }).expect("right");
+    assert_eq!((config.media.fps, config.media.width), (15, 640));
+}
+
+#[test]
+fn an_error_names_the_layer_it_is_in() {
+    let dir = TempDir::new().expect("a directory");
+    let weak = write(&dir, "weak.toml", GOOD);
+    let strong = write(&dir, "strong.toml", "\n\n[media]\nfps = 500\n");
+    let found = KioskConfig::load(&Layers { files: vec![weak, strong.clone()], must_exist: false });
+    let text = found.expect_err("an error").to_string();
+    assert_eq!(text, format!("{}:4: media.fps: expected 5 to 60, found 500", strong.display()));
+}
+
+#[test]
+fn every_error_names_file_line_and_key() {
+    for (line, wanted) in [
+        ("fsp = 25", "c.toml:13: centre.fsp: unknown key; expected one of broker, delivery, ca, cert, key"),
+        ("[media]\nwidth = 641", "c.toml:14: media.width: expected an even number, found 641"),
+        ("[media]\nfps = \"fast\"", "c.toml:14: media.fps: expected 5 to 60, found \"fast\""),
+        ("[media]\nfps = -1", "c.toml:14: media.fps: expected 5 to 60, found -1"),
+        ("[media]\ncamera = 3", "c.toml:14: media.camera: expected a section, found 3"),
+        (
+            "[media.camera]\ndriver = \"v4l\"",
+            "c.toml:14: media.camera.driver: expected \"test\" or \"file\", found \"v4l\"",
+        ),
+        (
+            "[media.camera]\ndriver = \"file\"",
+            "c.toml:14: media.camera.driver: driver \"file\" needs media.camera.file, found none",
+        ),
+        ("[rtc]\nudp = 1", "c.toml:14: rtc.udp: expected true or false, found 1"),
+        (
+            "[rtc]\nudp = false\ntcp = false",
+            "c.toml:15: rtc.tcp: expected rtc.udp or rtc.tcp to be true, found both false",
+        ),
+        ("[store]\ndir = [1]", "c.toml:14: store.dir: expected text, found a value of type array"),
+        (
+            "[empty]",
+            "c.toml:13: empty: unknown key; expected one of id, place, centre, media, panel, store, control, rtc",
+        ),
+    ] {
+        assert_eq!(errors(&format!("{GOOD}{line}\n")), [wanted], "{line}");
+    }
+}
+
+#[test]
+fn values_that_mean_nothing_are_refused() {
+    for (from, to, wanted) in [
+        (
+            "\"park-north\"",
+            "\"Park North\"",
+            "c.toml:2: id: expected 1 to 32 of a-z, 0-9 and '-', found \"Park North\"",
+        ),
+        ("43.238949", "91", "c.toml:6: place.lat: expected a number from -90 to 90, found 91"),
+        ("lon = 76\n", "\n", "c.toml:6: place.lat: expected place.lon beside it, found none"),
+        (":8883", "", "c.toml:10: centre.broker: expected \"host:port\", found \"centre.example\""),
+        (
+            "https:",
+            "http:",
+            "c.toml:11: centre.delivery: expected \"https://host:port\", found \"http://centre.example:8444/\"",
+        ),
+        ("\"ca.pem\"", "\"\"", "c.toml:12: centre.ca: expected text, found \"\""),
+    ] {
+        assert_eq!(errors(&GOOD.replace(from, to)), [wanted], "{from} -> {to}");
+    }
+}
+
+#[test]
+fn what_is_not_toml_is_told_with_its_line() {
+    let found = errors("id = \"a\"\nplace = = 3\n");
+    assert!(found[0].starts_with("c.toml:2: "), "{found:?}");
+}
+
+#[test]
+fn a_missing_key_and_a_missing_file_are_told() {
+    let found = errors("id = \"a\"\n");
+    assert_eq!(found[0], "c.toml: place.name: missing; for example \"Central Park, north gate\"");
+    assert_eq!(found.len(), 3, "{found:?}");
+    let error = KioskConfig::load(&Layers::only("/nonexistent/c.toml")).expect_err("an error");
+    assert!(error.to_string().starts_with("/nonexistent/c.toml: cannot be read: no such file"), "{error}");
+}
+
+#[test]
+fn each_key_has_a_doc_and_an_example_that_is_toml_and_a_default_that_is_right() {
+    for key in KEYS {
+        assert!(key.doc.ends_with('.') && !key.doc.is_empty(), "{}", key.name);
+        assert!(format!("x = {}", key.example).parse::<toml::Table>().is_ok(), "{}", key.name);
+        if let Some(default) = key.default {
+            assert!(format!("x = {default}").parse::<toml::Table>().is_ok(), "{}", key.name);
+        }
+    }
+    let names: std::collections::BTreeSet<_> = KEYS.iter().map(|key| key.name).collect();
+    assert_eq!(names.len(), KEYS.len(), "a key comes twice");
+    // Every default passes its own check: only the keys without one are missing.
+    let found = KioskConfig::read(Reader::open(KEYS, &Layers { files: vec![], must_exist: false }));
+    let missing: Vec<_> = found.expect_err("keys are missing").0.into_iter().filter_map(|error| error.key).collect();
+    assert_eq!(missing, ["id", "place.name", "centre.broker", "centre.delivery"]);
+}

@@ -1,0 +1,199 @@
+//! A kiosk in the test's own process: the real shell and control socket, and ports that tell what they were asked.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sos::kiosk::control::Control;
+use sos::kiosk::ports::{KeptPress, Leg, Link, LivePacket, Media, MediaHealth, Panel, Saying, Store};
+use sos::kiosk::{INBOX_SIZE, Inbox, Parts, Setup, Shell, Stamped};
+use sos::machine::words::{Lamp, Light, Prompt};
+use sos::machine::{Event, Settings};
+use sos::wire::up::Place;
+use sos::wire::{IncidentId, SessionId};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// No wait of a test is longer.
+pub const BOUND: Duration = Duration::from_secs(10);
+
+/// What a port was asked.
+#[derive(Debug)]
+pub enum Told {
+    Lamp(Lamp, Light),
+    Said(Saying),
+    Kept(KeptPress),
+    KeptAcknowledged(IncidentId),
+    KeptClosed(IncidentId),
+    Recording(IncidentId, Duration),
+    RecordingStopped(IncidentId),
+    Prompt(Prompt),
+    Gate(bool),
+    Voice(bool),
+    KeyFrame,
+    StandBy,
+    MakeOffer,
+}
+
+#[derive(Clone)]
+struct Ports(mpsc::UnboundedSender<Told>);
+
+impl Ports {
+    fn tell(&self, told: Told) {
+        // A test that has seen enough listens no more.
+        let _ = self.0.send(told);
+    }
+}
+
+impl Panel for Ports {
+    fn lamp(&mut self, lamp: Lamp, light: Light) {
+        self.tell(Told::Lamp(lamp, light));
+    }
+}
+
+impl Media for Ports {
+    fn open_gate(&self, _to: mpsc::Sender<LivePacket>) {
+        self.tell(Told::Gate(true));
+    }
+    fn close_gate(&self) {
+        self.tell(Told::Gate(false));
+    }
+    fn force_key_frame(&self) {
+        self.tell(Told::KeyFrame);
+    }
+    fn voice(&self, _rtp: Bytes) {}
+    fn open_voice(&self, open: bool) {
+        self.tell(Told::Voice(open));
+    }
+    fn prompt(&self, prompt: Prompt) {
+        self.tell(Told::Prompt(prompt));
+    }
+    fn start_recording(&self, incident: IncidentId, before: Duration) {
+        self.tell(Told::Recording(incident, before));
+    }
+    fn stop_recording(&self, incident: IncidentId) {
+        self.tell(Told::RecordingStopped(incident));
+    }
+    fn health(&self) -> MediaHealth {
+        let fresh = Some(Duration::from_millis(40));
+        MediaHealth { frame_age: fresh, sound_age: fresh, mic_dbfs: Some(-42.0) }
+    }
+}
+
+impl Leg for Ports {
+    fn stand_by(&self) {
+        self.tell(Told::StandBy);
+    }
+    fn make_offer(&self) {
+        self.tell(Told::MakeOffer);
+    }
+    fn answer(&self, _session: SessionId, _sdp: String) {}
+    fn reoffer(&self) {}
+    fn packets(&self) -> mpsc::Sender<LivePacket> {
+        mpsc::channel(1).0
+    }
+}
+
+impl Link for Ports {
+    fn say(&self, saying: Saying) {
+        self.tell(Told::Said(saying));
+    }
+    fn echo_age(&self) -> Option<Duration> {
+        Some(Duration::from_millis(900))
+    }
+    fn clock_offset_us(&self) -> Option<i64> {
+        Some(1_500)
+    }
+}
+
+impl Store for Ports {
+    fn keep(&self, press: KeptPress) {
+        self.tell(Told::Kept(press));
+    }
+    fn keep_acknowledged(&self, incident: IncidentId) {
+        self.tell(Told::KeptAcknowledged(incident));
+    }
+    fn keep_closed(&self, incident: IncidentId) {
+        self.tell(Told::KeptClosed(incident));
+    }
+    fn undelivered(&self) -> u64 {
+        7
+    }
+}
+
+/// The kiosk.
+pub struct Kiosk {
+    pub inbox: Inbox,
+    pub socket: PathBuf,
+    told: mpsc::UnboundedReceiver<Told>,
+    stop: watch::Sender<bool>,
+    shell: JoinHandle<()>,
+    control: JoinHandle<()>,
+    _dir: TempDir,
+}
+
+impl Kiosk {
+    pub fn start(restored: Vec<KeptPress>) -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let socket = dir.path().join("run/control.sock");
+        let (to, told) = mpsc::unbounded_channel();
+        let (inbox, events) = mpsc::channel(INBOX_SIZE);
+        let (asks, questions) = mpsc::channel(16);
+        let (stop, stopped) = watch::channel(false);
+        let ports = Ports(to);
+        let parts = Parts {
+            panel: Box::new(ports.clone()),
+            media: Arc::new(ports.clone()),
+            leg: Arc::new(ports.clone()),
+            link: Arc::new(ports.clone()),
+            store: Arc::new(ports),
+            restored,
+        };
+        let setup = Setup {
+            id: "park-north".parse().expect("an id"),
+            place: Place { name: "Central Park".to_owned(), position_e6: None },
+            pre_event: Duration::from_secs(30),
+            machine: Settings::default(),
+        };
+        let control = Control::bind(&socket).expect("a socket");
+        let control = tokio::spawn(control.serve(inbox.clone(), asks));
+        let shell = tokio::spawn(Shell::new(setup, parts).run(events, questions, stopped));
+        Self { inbox, socket, told, stop, shell, control, _dir: dir }
+    }
+
+    pub async fn up(self) -> Self {
+        for event in [Event::LinkUp, Event::CentrePresent(true), Event::LegUp] {
+            self.happens(event).await;
+        }
+        self
+    }
+
+    pub async fn happens(&self, event: Event) {
+        self.inbox.send(Stamped::now(event)).await.expect("the shell lives");
+    }
+
+    /// The next thing a port is asked.
+    pub async fn told(&mut self) -> Told {
+        timeout(BOUND, self.told.recv()).await.expect("a port is asked in time").expect("the shell lives")
+    }
+
+    /// What `pick` makes of the first thing it wants.
+    pub async fn until<T>(&mut self, pick: impl Fn(Told) -> Option<T>) -> T {
+        loop {
+            if let Some(found) = pick(self.told().await) {
+                return found;
+            }
+        }
+    }
+
+    /// Stops it as a signal does.
+    pub async fn stop(self) {
+        self.control.abort();
+        self.stop.send(true).expect("the shell lives");
+        timeout(BOUND, self.shell).await.expect("it stops in time").expect("it does not panic");
+    }
+}

@@ -1,0 +1,208 @@
+//! The shell around the machine: effects in order, clocks, marks, heartbeat, control socket, stop.
+#![cfg(feature = "kiosk")]
+
+mod kiosk_here;
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use kiosk_here::{BOUND, Kiosk, Told};
+use sos::control::{Answer, MAX_LINE, PhaseName};
+use sos::kiosk::Stamped;
+use sos::kiosk::control::{Control, ControlError};
+use sos::kiosk::ports::{KeptPress, Saying};
+use sos::kiosk::stop::{Signals, Stopping};
+use sos::machine::Event;
+use sos::machine::words::{Lamp, Light, Prompt};
+use sos::wire::IncidentId;
+use sos::wire::down::Standing;
+use sos::wire::up::{Alarm, IncidentReport, Mark, PressOrigin};
+
+fn alarm(told: Told) -> Option<Alarm> {
+    if let Told::Said(Saying::Alarm(alarm)) = told { Some(*alarm) } else { None }
+}
+
+fn now_us() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+    i64::try_from(now.as_micros()).expect("before the year 292277")
+}
+
+#[tokio::test]
+async fn a_press_reaches_every_port_in_the_machines_order() {
+    let mut kiosk = Kiosk::start(vec![]).up().await;
+    let incident = IncidentId::fresh();
+    let before = now_us();
+    kiosk.happens(Event::Pressed { origin: PressOrigin::Button, incident }).await;
+
+    kiosk.until(|told| matches!(told, Told::Lamp(Lamp::Sent, Light::Blinking)).then_some(())).await;
+    let sent = alarm(kiosk.told().await).expect("the alarm comes right after the lamp");
+    assert_eq!((sent.incident, sent.attempt, sent.presses), (incident, 1, 1));
+    assert_eq!((sent.place.name.as_str(), sent.clock_offset_us), ("Central Park", Some(1_500)));
+    assert!(sent.pressed_wall_us >= before - 1_000 && sent.pressed_wall_us <= now_us());
+    assert!(sent.pressed_mono_us.is_some_and(|mono| mono < 60_000_000));
+    assert!(matches!(kiosk.told().await, Told::Gate(true)));
+    assert!(matches!(kiosk.told().await, Told::Recording(id, before) if id == incident && before.as_secs() == 30));
+    let Told::Kept(kept) = kiosk.told().await else { panic!("kept after recording") };
+    assert_eq!((kept.incident, kept.pressed_wall_us, kept.acknowledged), (incident, sent.pressed_wall_us, false));
+    assert!(matches!(kiosk.told().await, Told::Prompt(Prompt::Calling)));
+    kiosk.stop().await;
+}
+
+#[tokio::test]
+async fn an_instant_is_the_events_and_not_the_handlings() {
+    let mut kiosk = Kiosk::start(vec![]).up().await;
+    let incident = IncidentId::fresh();
+    let at = Instant::now();
+    let wall = now_us();
+    kiosk.happens(Event::Pressed { origin: PressOrigin::Button, incident }).await;
+    // Stamped later than the press, handled out of order: the earlier instant stands.
+    let event = Event::AlarmSent { incident, attempt: 1 };
+    kiosk.inbox.send(Stamped { at: at + Duration::from_millis(5), event }).await.expect("the shell lives");
+    let marks = kiosk
+        .until(|told| match told {
+            Told::Said(Saying::Report(report)) => match report.what {
+                IncidentReport::Timing { marks } => Some(marks),
+                _ => None,
+            },
+            _ => None,
+        })
+        .await;
+    assert_eq!(marks.keys().copied().collect::<Vec<_>>(), [Mark::Edge, Mark::Sent]);
+    // An instant in the (near) future counts as now, so at most; never before the press.
+    let sent = marks[&Mark::Sent];
+    assert!(sent >= wall - 1_000 && sent <= wall + 100_000, "{sent} at {wall}");
+    kiosk.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_is_opened_and_closed_at_every_port() {
+    let mut kiosk = Kiosk::start(vec![]).up().await;
+    let incident = IncidentId::fresh();
+    kiosk.happens(Event::Pressed { origin: PressOrigin::Button, incident }).await;
+    kiosk.happens(Event::Stands { incident, standing: Standing::Answered, verdict: None }).await;
+    kiosk.until(|told| matches!(told, Told::KeptAcknowledged(id) if id == incident).then_some(())).await;
+    kiosk.until(|told| matches!(told, Told::Voice(true)).then_some(())).await;
+    kiosk.happens(Event::KeyFrameWanted).await;
+    kiosk.until(|told| matches!(told, Told::KeyFrame).then_some(())).await;
+    kiosk.happens(Event::VoiceHeard).await;
+    kiosk.happens(Event::Stands { incident, standing: Standing::Closed, verdict: None }).await;
+    kiosk.until(|told| matches!(told, Told::Voice(false)).then_some(())).await;
+    kiosk.until(|told| matches!(told, Told::Gate(false)).then_some(())).await;
+    kiosk.until(|told| matches!(told, Told::RecordingStopped(id) if id == incident).then_some(())).await;
+    kiosk.until(|told| matches!(told, Told::KeptClosed(id) if id == incident).then_some(())).await;
+    kiosk.stop().await;
+}
+
+#[tokio::test]
+async fn an_incident_of_an_earlier_run_is_resumed_before_anything_else() {
+    let incident = IncidentId::fresh();
+    let kept = KeptPress {
+        incident,
+        origin: PressOrigin::Button,
+        pressed_wall_us: 1_700_000_000_000_000,
+        presses: 2,
+        acknowledged: false,
+    };
+    let mut kiosk = Kiosk::start(vec![kept]);
+    assert!(matches!(kiosk.told().await, Told::Lamp(Lamp::Sent, Light::Blinking)));
+    let sent = alarm(kiosk.told().await).expect("the alarm goes on");
+    assert_eq!((sent.incident, sent.pressed_wall_us, sent.presses), (incident, 1_700_000_000_000_000, 2));
+    assert_eq!(sent.pressed_mono_us, None);
+    let again = kiosk.until(alarm).await;
+    assert_eq!(again.attempt, 2, "resent by the timer");
+    kiosk.stop().await;
+}
+
+#[tokio::test]
+async fn the_heartbeat_proves_something() {
+    let mut kiosk = Kiosk::start(vec![]).up().await;
+    let beat = |told| if let Told::Said(Saying::Heartbeat(beat)) = told { Some(*beat) } else { None };
+    let first = kiosk.until(beat).await;
+    let second = kiosk.until(beat).await;
+    assert_ne!(first.nonce, second.nonce);
+    assert!(second.leg_up);
+    assert_eq!((second.frame_age_ms, second.mic_dbfs, second.echo_age_ms), (Some(40), Some(-42.0), Some(900)));
+    assert_eq!(second.undelivered, 7);
+    kiosk.stop().await;
+}
+
+/// Says one line and reads one answer.
+async fn ask(socket: &Path, line: Vec<u8>) -> Answer {
+    let socket = PathBuf::from(socket);
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut stream = UnixStream::connect(socket).expect("it listens");
+        stream.set_read_timeout(Some(BOUND)).expect("a bound");
+        stream.write_all(&line).expect("it reads");
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).expect("it answers");
+        answer
+    });
+    serde_json::from_str(&answer.await.expect("no panic")).expect("an answer")
+}
+
+#[tokio::test]
+async fn the_control_socket_presses_and_tells() {
+    let mut kiosk = Kiosk::start(vec![]).up().await;
+    let socket = kiosk.socket.clone();
+    let pressed = ask(&socket, b"{\"do\":\"press\"}\n".to_vec()).await;
+    let incident = pressed.incident.expect("an incident");
+    let sent = kiosk.until(alarm).await;
+    assert_eq!((sent.incident, sent.origin), (incident, PressOrigin::Control));
+
+    let status = ask(&socket, b"{\"do\":\"status\"}\n".to_vec()).await.status.expect("a status");
+    assert_eq!((status.id.as_str(), status.phase), ("park-north", PhaseName::Sending));
+    assert_eq!(status.incident.map(|open| open.id), Some(incident));
+    assert!(status.link_up && status.centre_present && status.leg_up);
+    assert_eq!((status.lamps[0].lamp.as_str(), status.lamps[0].light.as_str()), ("sent", "blinking"));
+
+    let ring = ask(&socket, b"{\"do\":\"ring\"}\n".to_vec()).await.ring;
+    assert!(ring.iter().any(|line| line.contains("LegUp")), "{ring:?}");
+    assert!(ring.iter().any(|line| line.contains("Pressed")), "{ring:?}");
+    kiosk.stop().await;
+}
+
+#[tokio::test]
+async fn bad_lines_are_answered_and_survived() {
+    let kiosk = Kiosk::start(vec![]);
+    let mut long = vec![b'x'; MAX_LINE + 10];
+    long.push(b'\n');
+    for (line, wanted) in [
+        (b"hello\n".to_vec(), "not a request"),
+        (b"{\"do\":\"dance\"}\n".to_vec(), "unknown variant"),
+        (b"{\"do\":\"press\",\"hard\":true}\n".to_vec(), "unknown field"),
+        (b"\xff\xfe\n".to_vec(), "not a request"),
+        (b"\n".to_vec(), "not a request"),
+        (long, "expected a line of at most"),
+    ] {
+        let answer = ask(&kiosk.socket, line).await;
+        assert!(!answer.ok && answer.error.as_deref().is_some_and(|why| why.contains(wanted)), "{answer:?}");
+    }
+    assert!(ask(&kiosk.socket, b"{\"do\":\"status\"}\n".to_vec()).await.ok);
+    kiosk.stop().await;
+}
+
+#[tokio::test]
+async fn a_stale_socket_is_taken_over_and_a_living_one_is_not() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let path = dir.path().join("control.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("a socket that nobody answers"));
+    let first = Control::bind(&path).expect("taken over");
+    assert!(matches!(Control::bind(&path), Err(ControlError::Taken { .. })));
+    drop(first);
+    assert!(!path.exists(), "the file goes with it");
+}
+
+#[tokio::test]
+async fn a_step_that_hangs_does_not_keep_the_end_from_coming() {
+    let mut signals = Signals::listen().expect("signals");
+    let mut last = false;
+    let late = Stopping::default()
+        .then("hangs", std::future::pending())
+        .then("ends", async { last = true })
+        .run(&mut signals)
+        .await;
+    assert_eq!(late, ["hangs"]);
+    assert!(last);
+}
