@@ -32,6 +32,11 @@ async fn talk(world: &World, incident: &str) -> Result<()> {
     .map(|_| ())
 }
 
+/// The lamps "sent" and "answered".
+async fn lamps(world: &World) -> Result<[String; 2]> {
+    Ok([world.lamp("sent").await?, world.lamp("answered").await?])
+}
+
 async fn gateway(world: &World) -> Result<Value> {
     Ok(world.api("daulet").await?.get("/api/gateway").await?[0].clone())
 }
@@ -45,13 +50,12 @@ async fn one_press_brings_an_officer_and_all_of_it_is_recorded() -> Result<()> {
     let incident = world.press().await?;
     officer.sees(&incident, "waiting").await?;
     officer.picture_moves().await?;
-    let lamps = world.status().await?["lamps"].clone();
-    ensure!(lamps["sent"] != json!("off") && lamps["answered"] == json!("off"), "lamps while waiting: {lamps}");
+    ensure!(lamps(&world).await? == ["on", "off"], "lamps while waiting: {:?}", lamps(&world).await?);
 
     officer.key(ENTER).await?;
     officer.sees(&incident, "answered").await?;
     talk(&world, &incident).await?;
-    ensure!(world.status().await?["lamps"]["answered"] == json!("on"), "the green lamp while talking");
+    ensure!(lamps(&world).await? == ["on", "on"], "lamps while talking: {:?}", lamps(&world).await?);
 
     close(&officer).await?;
     world.kiosk_idle().await?;
@@ -63,8 +67,7 @@ async fn one_press_brings_an_officer_and_all_of_it_is_recorded() -> Result<()> {
     for mark in ["edge", "kept", "sent", "received", "acknowledged", "alarm_painted", "first_frame", "answered"] {
         ensure!(done["timing"][mark].is_i64(), "{mark} is missing from {}", done["timing"]);
     }
-    let lamps = world.status().await?["lamps"].clone();
-    ensure!(lamps["sent"] == json!("off") && lamps["answered"] == json!("off"), "lamps after the close: {lamps}");
+    ensure!(lamps(&world).await? == ["off", "off"], "lamps after the close: {:?}", lamps(&world).await?);
 
     // A new press is a new incident; a second one during it joins it.
     let second = world.press().await?;

@@ -82,8 +82,7 @@ async fn an_alarm_pressed_while_the_broker_is_gone_arrives_once_within_two_secon
     let mut world = World::temporary(quick()).await?;
     world.broker.kill().await?;
     let incident = world.press().await?;
-    let lamps = world.status().await?["lamps"].clone();
-    ensure!(lamps["sent"] == json!("blinking"), "not yet confirmed: {lamps}");
+    ensure!(world.lamp("sent").await? == "blinking", "not yet confirmed");
     world.restart_broker().await?;
     let back = wall_us();
     let api = world.api("daulet").await?;
@@ -179,7 +178,7 @@ async fn a_kiosk_killed_in_a_call_loses_a_second_at_most_and_goes_on_as_the_same
     ensure!(lost < 2.0, "{lost:.2} s lost of {left:.2} s (a fragment is about a second, the last one is open)");
 
     world.restart_kiosk().await?;
-    ensure!(world.status().await?["incident"] == json!(incident), "the same incident goes on");
+    ensure!(world.open_incident().await?.as_deref() == Some(&*incident), "the same incident goes on");
     officer.picture_moves().await?;
     officer.key("c").await?;
     officer.click("verdict-test").await?;

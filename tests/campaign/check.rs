@@ -119,7 +119,7 @@ pub fn speaker_start_us(world: &World) -> Result<i64> {
     let sidecar = world.dir.join("speaker.wav.json");
     let text = std::fs::read_to_string(&sidecar).with_context(|| sidecar.display().to_string())?;
     let value: Value = serde_json::from_str(&text)?;
-    value["start_wall_us"].as_i64().with_context(|| format!("start_wall_us in {text}"))
+    value["first_sample_wall_us"].as_i64().with_context(|| format!("first_sample_wall_us in {text}"))
 }
 
 fn alike(way: &str, heard: &Sound, sent: &Path, other: &Path) -> Result<()> {

@@ -162,21 +162,27 @@ impl World {
     }
 
     pub async fn status(&self) -> Result<Value> {
-        let answer = self.control(json!({"request": "status"})).await?;
+        let answer = self.control(json!({"do": "status"})).await?;
         Ok(answer["status"].clone())
     }
 
-    /// Presses (and lets go of) the button; returns the incident's id once the kiosk says it.
+    /// Presses (and lets go of) the button; returns the id of the incident it opened or joined.
     pub async fn press(&self) -> Result<String> {
-        for request in ["press", "release"] {
-            let answer = self.control(json!({"request": request})).await?;
-            ensure!(answer["ok"] == json!(true), "{request}: {answer}");
-        }
-        until("incident after the press", Duration::from_secs(5), || async {
-            let status = self.status().await.ok()?;
-            status["incident"].as_str().map(str::to_owned)
-        })
-        .await
+        let answer = self.control(json!({"do": "press"})).await?;
+        let incident = answer["incident"].as_str().with_context(|| format!("press: {answer}"))?;
+        Ok(incident.to_owned())
+    }
+
+    /// The open incident at the kiosk, if any.
+    pub async fn open_incident(&self) -> Result<Option<String>> {
+        Ok(self.status().await?["incident"]["id"].as_str().map(str::to_owned))
+    }
+
+    /// How a lamp shines: "off", "on", "blinking".
+    pub async fn lamp(&self, name: &str) -> Result<String> {
+        let status = self.status().await?;
+        let lamp = status["lamps"].as_array().into_iter().flatten().find(|lamp| lamp["lamp"] == json!(name));
+        Ok(lamp.and_then(|lamp| lamp["light"].as_str()).unwrap_or("off").to_owned())
     }
 
     /// Waits until the kiosk has no incident any more.
@@ -222,6 +228,7 @@ impl World {
 
     /// A client of the console's API, logged in.
     pub async fn api(&self, officer: &str) -> Result<Api> {
+        sos::tls::install_provider();
         let base = format!("http://127.0.0.1:{}", self.plain_port);
         let client = reqwest::Client::new();
         let login = client
