@@ -1,2 +1,3 @@
 //! (under construction)
+pub mod assets;
 pub mod page;

@@ -68,7 +68,7 @@ export function step(by: 1 | -1): void {
 
 export function togglePlayer(): void {
   const view = staged.peek();
-  if (view === null) return;
+  if (view === null || view.recording.fragments === 0) return;
   playing.value = playing.peek() === view.id ? null : view.id;
 }
 

@@ -9,6 +9,7 @@ import { Link } from "./link";
 import { live, LivePicture } from "./live";
 import { Microphone } from "./microphone";
 import { Peer } from "./peer";
+import { rehearse } from "./rehearsal";
 import { Level, Sounds } from "./sound";
 import * as store from "./store";
 import type { PageMark, ToPage } from "./wire";
@@ -117,6 +118,7 @@ export function onDuty(): void {
   void microphone.open();
   store.dispatch({ type: "duty", on: true });
   peer.start();
+  rehearse();
   void keepAwake();
 }
 

@@ -31,13 +31,19 @@ export function logPosition(ms: number, most_ms: number): number {
   return Math.min(1, Math.max(0, Math.log10(Math.max(1, ms)) / most));
 }
 
+export interface Units {
+  ms: string;
+  s: string;
+  min: string;
+}
+
 /** Milliseconds for people: "4.2 ms" below ten, "123 ms" below ten seconds, "12.3 s", "3:05". */
-export function formatMs(ms: number): string {
+export function formatMs(ms: number, unit: Units): string {
   const sign = ms < 0 ? "−" : "";
   const abs = Math.abs(ms);
-  if (abs < 9.95) return `${sign}${abs.toFixed(1)} ms`;
-  if (abs < 9_999.5) return `${sign}${Math.round(abs)} ms`;
-  if (abs < 99_950) return `${sign}${(abs / 1000).toFixed(1)} s`;
+  if (abs < 9.95) return `${sign}${abs.toFixed(1)} ${unit.ms}`;
+  if (abs < 9_999.5) return `${sign}${Math.round(abs)} ${unit.ms}`;
+  if (abs < 99_950) return `${sign}${(abs / 1000).toFixed(1)} ${unit.s}`;
   return sign + formatClock(abs / 1000);
 }
 

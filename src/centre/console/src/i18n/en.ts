@@ -145,7 +145,7 @@ export const en: Strings = {
     none: "No kiosk is known yet",
     attention: "Need attention",
   },
-  age: { s: "s", min: "min", h: "h", d: "d" },
+  unit: { ms: "ms", s: "s", min: "min", h: "h", d: "d" },
   idle: { title: "All quiet", alarms: (count) => plural(count, "open incident", "open incidents"), off_title: "Off duty" },
   history: {
     title: "History",
@@ -165,7 +165,7 @@ export const en: Strings = {
       sent: "Sent",
       received: "Received",
       acknowledged: "Acknowledged",
-      alarm_painted: "Alarm shown",
+      alarm_painted: "On screen",
       first_frame: "Picture",
       answered: "Answered",
       connected: "Connected",

@@ -65,7 +65,7 @@ export function refusal(request: string, why: string): string {
 
 /** How long ago, in one unit. */
 export function age(seconds: number): string {
-  const unit = t().age;
+  const unit = t().unit;
   const s = Math.max(0, Math.floor(seconds));
   if (s < 100) return `${s} ${unit.s}`;
   if (s < 100 * 60) return `${Math.floor(s / 60)} ${unit.min}`;

@@ -2,6 +2,7 @@
 
 import type { FaultKind, Mark, Standing, Verdict } from "../wire";
 import type { Condition } from "../state";
+import type { Units } from "../timing";
 
 export interface Strings {
   /** How the language calls itself, in full and in three letters. */
@@ -145,8 +146,8 @@ export interface Strings {
     attention: string;
   };
 
-  /** Ages: "12 s", "3 min", "2 h", "5 d". */
-  age: { s: string; min: string; h: string; d: string };
+  /** Units of time: "12 ms", "12 s", "3 min", "2 h", "5 d". */
+  unit: Units & { h: string; d: string };
 
   idle: { title: string; alarms: (count: number) => string; off_title: string };
 

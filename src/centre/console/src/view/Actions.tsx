@@ -39,6 +39,7 @@ function Answer({ view, possible }: { view: IncidentView; possible: boolean }) {
   if (now.asked === view.id) text = words.asked;
   else if (view.standing === "on_hold") text = view.owner === now.officer ? words.take_back : words.take_over;
   else if (view.standing === "answered" && view.owner === now.officer) text = words.take_back;
+  else if (view.standing === "answered") text = `${t().other_talks}: ${view.owner ?? ""}`;
   return (
     <>
       <button

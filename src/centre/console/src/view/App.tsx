@@ -1,6 +1,6 @@
 // The page: sign-in, or the desk with its bars and panels.
 
-import { dialogue, duty, session, staged } from "../store";
+import { dialogue, duty, linkState, session, staged } from "../store";
 import { Banners, ConnectionLost, NoticeLine } from "./Banners";
 import { CloseDialogue } from "./CloseDialogue";
 import { Idle } from "./Idle";
@@ -25,7 +25,7 @@ export function App() {
 function Desk() {
   const shown = dialogue.value;
   return (
-    <div class="desk">
+    <div class="desk" data-link={linkState}>
       <ConnectionLost />
       <TopBar />
       <Banners />

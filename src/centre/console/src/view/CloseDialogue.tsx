@@ -74,7 +74,9 @@ export function CloseDialogue({ incident }: { incident: string }) {
           ))}
         </div>
         <label class="note">
-          {words.note} <span class="dim">({words.note_hint})</span>
+          <span>
+            {words.note} <small class="dim">({words.note_hint})</small>
+          </span>
           <input
             data-testid="verdict-note"
             maxLength={MOST_LETTERS}

@@ -8,7 +8,6 @@ import { selectClosed } from "../officer";
 import * as store from "../store";
 import { formatClock } from "../timing";
 import type { IncidentView } from "../wire";
-import { Shape } from "./icons";
 
 export function History() {
   const fetched = useSignal<IncidentView[]>([]);
@@ -73,7 +72,7 @@ function Row({ view }: { view: IncidentView }) {
         {view.verdict === null ? t().history.no_verdict : t().verdict[view.verdict]}
       </span>
       <span class="mono past-length">{formatClock(length)}</span>
-      {view.recording.fragments > 0 ? <span class="past-play">▶</span> : <Shape name="dead" size={10} />}
+      <span class="past-play">{view.recording.fragments > 0 ? "▶" : ""}</span>
     </button>
   );
 }

@@ -1,6 +1,7 @@
 // The stage: one incident, seen from two metres.
 
 import { date, t, timeOfDay } from "../i18n";
+import { rehearsal } from "../rehearsal";
 import * as store from "../store";
 import type { IncidentView } from "../wire";
 import { Actions } from "./Actions";
@@ -13,7 +14,7 @@ import { incidentShape } from "./Rail";
 import { Timing } from "./Timing";
 
 export function Stage() {
-  const view = store.staged.value;
+  const view = store.staged.value ?? rehearsal.value;
   const over = view?.standing === "closed";
   return (
     <section class="stage" data-testid="stage" data-id={view?.id} data-standing={view?.standing}>

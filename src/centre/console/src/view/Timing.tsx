@@ -1,14 +1,19 @@
 // The instants of the call, in milliseconds since the button's edge, on an axis that shows 5 ms and 5 min alike.
 
 import { t } from "../i18n";
-import { formatMs, logPosition, timingRows } from "../timing";
+import { formatMs, logPosition, timingRows, type Units } from "../timing";
 import type { IncidentView } from "../wire";
 
 const TICKS_MS = [1, 10, 100, 1_000, 10_000, 60_000, 600_000];
-const TICK_TEXT: Record<number, string> = { 1000: "1 s", 10000: "10 s", 60000: "1 min", 600000: "10 min" };
+
+function tickText(ms: number, unit: Units): string {
+  if (ms < 1_000) return `${ms} ${unit.ms}`;
+  return ms < 60_000 ? `${ms / 1_000} ${unit.s}` : `${ms / 60_000} ${unit.min}`;
+}
 
 export function Timing({ view }: { view: IncidentView }) {
   const words = t().timing;
+  const unit = t().unit;
   const rows = timingRows(view.timing);
   const most = Math.max(1_000, ...rows.map((row) => row.since_edge_ms ?? 0)) * 1.3;
   const left = (ms: number) => ({ left: `${(100 * logPosition(ms, most)).toFixed(2)}%` });
@@ -17,7 +22,7 @@ export function Timing({ view }: { view: IncidentView }) {
       <div class="axis" aria-hidden="true">
         {TICKS_MS.filter((ms) => ms < most).map((ms) => (
           <span key={ms} class="axis-tick" style={left(ms)}>
-            {TICK_TEXT[ms] ?? `${ms} ms`}
+            {tickText(ms, unit)}
           </span>
         ))}
         {rows.map(
@@ -33,10 +38,10 @@ export function Timing({ view }: { view: IncidentView }) {
               {words.mark[mark]}
             </dt>
             <dd class="mono">
-              {ms === null ? "–" : mark === "edge" ? "0 ms" : formatMs(ms)}
+              {ms === null ? "–" : mark === "edge" ? `0 ${unit.ms}` : formatMs(ms, unit)}
               {after !== null && (
                 <small title={words.after_answer} data-after-answer-ms={after}>
-                  +{formatMs(after)}
+                  +{Math.round(after)}
                 </small>
               )}
             </dd>
