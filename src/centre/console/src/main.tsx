@@ -1,0 +1,16 @@
+// The officers' console: starts the page.
+
+import { render } from "preact";
+import { listenToKeys } from "./keys";
+import { begin } from "./shift";
+import "./style/base.css";
+import "./style/frame.css";
+import "./style/stage.css";
+import "./style/panels.css";
+import { App } from "./view/App";
+
+const root = document.getElementById("root");
+if (root === null) throw new Error("index.html has no #root");
+render(<App />, root);
+listenToKeys();
+void begin();

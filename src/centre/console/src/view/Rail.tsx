@@ -1,0 +1,115 @@
+// The rail on the left: open incidents, and every kiosk with the dead ones on top.
+
+import { age, t } from "../i18n";
+import { select } from "../officer";
+import * as store from "../store";
+import { condition, kiosksWorstFirst } from "../state";
+import type { IncidentView, KioskView } from "../wire";
+import { Elapsed } from "./Elapsed";
+import { Shape, type ShapeName } from "./icons";
+
+export function Rail() {
+  return (
+    <nav class="rail">
+      <Incidents />
+      <Kiosks />
+    </nav>
+  );
+}
+
+/** The shape of an incident as this officer sees it. */
+export function incidentShape(view: IncidentView, call: string | null): ShapeName {
+  if (view.standing === "answered") return view.id === call ? "talking" : "other";
+  return ({ waiting: "alarm", on_hold: "hold", closed: "closed" } as const)[view.standing];
+}
+
+function Incidents() {
+  const open = store.open.value;
+  return (
+    <section class="rail-incidents">
+      <h2>{t().incident.list}</h2>
+      {open.length === 0 && <p class="rail-none">{t().incident.none}</p>}
+      <div class="cards">
+        {open.map((view) => (
+          <Card key={view.id} view={view} />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function Card({ view }: { view: IncidentView }) {
+  const shape = incidentShape(view, store.call.value);
+  const word = shape === "other" ? t().other_talks : t().standing[view.standing];
+  return (
+    <button
+      class={`card card-${shape}`}
+      data-testid="incident-card"
+      data-id={view.id}
+      data-standing={view.standing}
+      aria-current={store.selected.value === view.id}
+      onClick={() => select(view.id)}
+    >
+      <Shape name={shape} size={26} />
+      <span class="card-word">{word}</span>
+      <Elapsed class="card-time mono" view={view} />
+      <span class="card-place">{view.place.name || view.kiosk}</span>
+      {view.owner !== null && <span class="card-owner">{view.owner}</span>}
+    </button>
+  );
+}
+
+function Kiosks() {
+  const all = kiosksWorstFirst(store.kiosks.value.values());
+  const words = t().kiosks;
+  const ready = all.filter((kiosk) => condition(kiosk) === "ready").length;
+  return (
+    <section class="rail-kiosks">
+      <h2>
+        {words.title}
+        <span class="mono">
+          {ready}/{all.length}
+        </span>
+      </h2>
+      {all.length === 0 && <p class="rail-none">{words.none}</p>}
+      <div class="kiosk-list">
+        {all.map((kiosk) => (
+          <KioskRow key={kiosk.id} kiosk={kiosk} />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+/** Drawn again only when this kiosk or the language has changed (signals see to it): there may be hundreds. */
+function KioskRow({ kiosk }: { kiosk: KioskView }) {
+  const words = t().kiosks;
+  const how = condition(kiosk);
+  const faults = kiosk.faults.map((fault) => words.fault[fault.kind]).join(", ");
+  return (
+    <div
+      class={`kiosk kiosk-${how}`}
+      data-testid="kiosk-row"
+      data-id={kiosk.id}
+      data-alive={String(kiosk.alive)}
+      data-leg={String(kiosk.leg_up)}
+      title={`${kiosk.id} · ${kiosk.version}`}
+    >
+      <Shape name={how} size={18} />
+      <span class="kiosk-name">{kiosk.place.name || kiosk.id}</span>
+      <span class="kiosk-how">{words.condition[how]}</span>
+      {how !== "ready" && (
+        <span class="kiosk-why">
+          {how === "dead" ? <Seen kiosk={kiosk} /> : faults || words.fault.leg_down}
+        </span>
+      )}
+    </div>
+  );
+}
+
+/** Since when a kiosk is silent. */
+export function Seen({ kiosk }: { kiosk: KioskView }) {
+  store.tick.value;
+  if (kiosk.seen_wall_us === null) return <>{t().kiosks.never_seen}</>;
+  return <>{t().kiosks.seen(age((store.centreNowUs() - kiosk.seen_wall_us) / 1e6))}</>;
+}

@@ -1,0 +1,136 @@
+// What this page and the centre say to each other over the WebSocket: the mirror of `src/centre/page.rs`.
+// Wall clocks are microseconds since 1970 UTC.
+
+export type Standing = "waiting" | "answered" | "on_hold" | "closed";
+
+export const VERDICTS = ["real", "prank", "test", "no_contact", "technical"] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+/** Instants of a call, in the order they are expected. */
+export const MARKS = [
+  "edge",
+  "kept",
+  "sent",
+  "received",
+  "acknowledged",
+  "alarm_painted",
+  "first_frame",
+  "answered",
+  "connected",
+  "first_sound_up",
+  "first_sound_down",
+  "closed",
+] as const;
+export type Mark = (typeof MARKS)[number];
+/** Those only a page can see. */
+export type PageMark = "alarm_painted" | "first_frame" | "first_sound_up";
+
+export const FAULTS = [
+  "button_stuck",
+  "camera_lost",
+  "microphone_lost",
+  "speaker_lost",
+  "store_failed",
+  "recording_failed",
+  "leg_down",
+  "unknown",
+] as const;
+export type FaultKind = (typeof FAULTS)[number];
+
+export interface Fault {
+  kind: FaultKind;
+  detail: string;
+}
+
+export interface Place {
+  name: string;
+  /** Latitude and longitude in millionths of a degree. */
+  position_e6?: [number, number] | null;
+}
+
+export interface RecordingView {
+  header: boolean;
+  /** Media fragments at the centre, the header not counted. */
+  fragments: number;
+  start_wall_us: number | null;
+  duration_ms: number;
+  complete: boolean;
+}
+
+export interface IncidentView {
+  id: string;
+  kiosk: string;
+  place: Place;
+  origin: "button" | "control";
+  standing: Standing;
+  owner: string | null;
+  pressed_wall_us: number;
+  closed_wall_us: number | null;
+  presses: number;
+  verdict: Verdict | null;
+  note: string;
+  timing: Partial<Record<Mark, number>>;
+  recording: RecordingView;
+}
+
+export interface KioskView {
+  id: string;
+  place: Place;
+  alive: boolean;
+  leg_up: boolean;
+  faults: Fault[];
+  seen_wall_us: number | null;
+  version: string;
+}
+
+export type ToPage =
+  | {
+      type: "hello";
+      officer: string;
+      instance: string;
+      wall_us: number;
+      incidents: IncidentView[];
+      kiosks: KioskView[];
+      on_duty: string[];
+    }
+  | { type: "incident"; incident: IncidentView }
+  | { type: "kiosk"; kiosk: KioskView }
+  | { type: "on_duty"; officers: string[] }
+  | { type: "answer"; sdp: string }
+  | { type: "watching"; incident: string | null }
+  | { type: "reoffer" }
+  | { type: "pong"; page_us: number; wall_us: number }
+  | { type: "refused"; request: string; why: string };
+
+export type FromPage =
+  | { type: "duty"; on: boolean }
+  | { type: "offer"; sdp: string }
+  | { type: "watch"; incident: string | null }
+  | { type: "answer"; incident: string }
+  | { type: "hold"; incident: string }
+  | { type: "close"; incident: string; verdict: Verdict; note: string }
+  | { type: "mark"; incident: string; mark: PageMark; at_us: number }
+  | { type: "key_frame" }
+  | { type: "ping"; page_us: number; offset_us: number | null; round_trip_us: number | null };
+
+/** One entry of `GET /api/incidents/{id}`'s journal. */
+export interface JournalEntry {
+  at_us: number;
+  who: string;
+  what: string;
+}
+
+/** One fragment of `GET /api/incidents/{id}`. Index 0 is the header. */
+export interface FragmentView {
+  index: number;
+  start_wall_us: number;
+  duration_us: number;
+  size: number;
+  sha256: string;
+}
+
+export interface IncidentDetail {
+  incident: IncidentView;
+  journal: JournalEntry[];
+  fragments: FragmentView[];
+}
