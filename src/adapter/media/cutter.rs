@@ -91,8 +91,9 @@ impl Cutter {
         let start = self.start()?;
         let boundary = match self.next_key(start) {
             Some(key) => {
-                let sound_came = self.newest_sound >= key || self.newest_picture >= key + STOPPED;
-                sound_came.then_some(key)
+                let boundary = self.before_hole(start, key);
+                let sound_came = self.newest_sound >= boundary || self.newest_picture >= boundary + STOPPED;
+                sound_came.then_some(boundary)
             }
             None => self.sound_boundary(start),
         }?;
@@ -115,6 +116,12 @@ impl Cutter {
         // A picture that comes back begins a fragment of its own.
         let long_enough = |unit: &&Unit| unit.key && unit.at >= start + LEAST;
         self.picture.iter().find(long_enough).map(|unit| unit.at)
+    }
+
+    /// `key`, unless the picture was away before it: then the sound in the hole is cut each second.
+    fn before_hole(&self, start: Running, key: Running) -> Running {
+        let shown = self.picture.iter().take_while(|unit| unit.at < key).last().map_or(0, Unit::end);
+        if key > start + STOPPED + SECOND { (start + SECOND).max(shown).min(key) } else { key }
     }
 
     /// Where the sound is cut when no picture comes.

@@ -17,6 +17,7 @@ use super::gate::{After, Gate};
 use super::lock;
 use super::measure::Latency;
 use super::queue::{Message, Queue};
+use super::repeat::Repeater;
 use super::ring::{Ring, Unit};
 use super::stereo::Stereo;
 use super::synth::Prompts;
@@ -69,7 +70,7 @@ pub struct Hub {
     ring: Mutex<Ring>,
     recordings: AtomicUsize,
     picture: Mutex<Option<PictureTrack>>,
-    encoder: Mutex<Option<gst::Pad>>,
+    encoder: Mutex<Option<Encoder>>,
     progress: [AtomicU64; PARTS.len()],
 }
 
@@ -167,15 +168,22 @@ impl Hub {
     }
 
     /// Where key frames are asked for.
-    pub fn set_encoder(&self, source_pad: Option<gst::Pad>) {
-        *lock(&self.encoder) = source_pad;
+    pub fn set_encoder(&self, encoder: Option<Encoder>) {
+        *lock(&self.encoder) = encoder;
     }
 
     /// The next frame becomes a key frame.
     pub fn force_key_frame(&self) {
-        let pad = lock(&self.encoder).clone();
-        if let Some(pad) = pad {
-            pad.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build());
+        if let Some(encoder) = lock(&self.encoder).as_ref() {
+            encoder.force();
+        }
+    }
+
+    /// A key frame now, without waiting for the next frame.
+    pub fn key_frame_now(&self) {
+        if let Some(encoder) = lock(&self.encoder).as_ref() {
+            encoder.force();
+            encoder.repeater.repeat();
         }
     }
 
@@ -183,6 +191,22 @@ impl Hub {
     #[must_use]
     pub fn ring_bytes(&self) -> usize {
         lock(&self.ring).bytes()
+    }
+}
+
+/// Where key frames are asked for.
+#[derive(Debug)]
+pub struct Encoder {
+    /// The encoder's source pad.
+    pub pad: gst::Pad,
+    /// Gives it the last frame once more.
+    pub repeater: Repeater,
+}
+
+impl Encoder {
+    /// The encoder only notes it; nothing is waited for.
+    fn force(&self) {
+        self.pad.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build());
     }
 }
 

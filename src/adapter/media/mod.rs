@@ -27,6 +27,7 @@ mod picture;
 mod pipeline;
 mod queue;
 mod recorder;
+mod repeat;
 pub mod ring;
 mod sound;
 mod speaker;
@@ -196,7 +197,7 @@ impl MediaAdapter {
             fmp4::PictureTrack { avcc: Bytes::from(avcc), width: settings.width, height: settings.height };
         let timeline = clock::Timeline::begin();
         let prompts = synth::Prompts::load(settings.prompts.as_deref());
-        let ring = ring::Ring::new(clock::nanos(settings.pre_event), ring_bytes(&settings));
+        let ring = ring::Ring::new(clock::nanos(settings.pre_event + RING_SPARE), ring_bytes(&settings));
         let hub = Arc::new(hub::Hub::new(timeline.clone(), inbox.clone(), ring, prompts, Some(track)));
 
         let counter = Arc::clone(&hub);
@@ -264,6 +265,9 @@ impl Drop for MediaAdapter {
     }
 }
 
+/// The ring reaches back a little further than asked: from the newest unit, which is not quite now.
+const RING_SPARE: Duration = Duration::from_millis(500);
+
 /// Twice what the encoder is asked for, and some for the sound and the group under way.
 fn ring_bytes(settings: &MediaSettings) -> usize {
     let seconds = settings.pre_event.as_secs_f64() + 5.0;
@@ -274,7 +278,7 @@ fn ring_bytes(settings: &MediaSettings) -> usize {
 impl Media for MediaAdapter {
     fn open_gate(&self, to: mpsc::Sender<LivePacket>) {
         self.hub.gate.open(to);
-        self.hub.force_key_frame();
+        self.hub.key_frame_now();
     }
 
     fn close_gate(&self) {

@@ -12,8 +12,9 @@ use gstreamer_app as gst_app;
 
 use super::clock::{MS, Running, Timeline};
 use super::film::Film;
-use super::hub::{Hub, Part};
+use super::hub::{Encoder, Hub, Part};
 use super::pipeline::{element, on_sample, pad, parse, running_time};
+use super::repeat::Repeater;
 use super::ring::Unit;
 use super::supervise::Built;
 use super::{CameraSource, MediaError, MediaSettings, lock};
@@ -51,7 +52,10 @@ pub fn build(settings: &MediaSettings, hub: &Arc<Hub>) -> Result<Built, MediaErr
     let entered = note_entries(&pipeline);
     units(&pipeline, settings, hub, entered);
     live(&pipeline, hub);
-    hub.set_encoder(Some(pad(&pipeline, "encoder", "src")));
+    let period = 1_000_000_000 / Running::from(settings.fps.max(1));
+    let repeater = Repeater::watch(&pad(&pipeline, "encoder", "sink"), period, hub.timeline.clone())
+        .map_err(|why| MediaError::Thread { what: "key frames", why })?;
+    hub.set_encoder(Some(Encoder { pad: pad(&pipeline, "encoder", "src"), repeater }));
     let mut built = Built::new(pipeline);
     if let Some(film) = film {
         built.also(film.pipeline().clone(), Box::new(film));

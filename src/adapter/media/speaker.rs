@@ -52,7 +52,7 @@ pub fn build(settings: &MediaSettings, hub: &Arc<Hub>, input: &VoiceInput) -> Re
     let pipeline = parse(&format!(
         "audiomixer name=mix start-time-selection=first output-buffer-duration=10000000 latency=4000000 ! \
            audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved ! \
-           appsink name=sink sync=true async=false qos=false enable-last-sample=false \
+           appsink name=sink sync=true async=false qos=false processing-deadline=0 enable-last-sample=false \
          {floor} ! mix. \
          appsrc name=voice is-live=true format=time max-bytes=65536 leaky-type=downstream \
            caps=application/x-rtp,media=audio,clock-rate=48000,encoding-name=OPUS,payload={PAYLOAD_TYPE} ! \
