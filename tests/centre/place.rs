@@ -59,9 +59,15 @@ impl Place {
         place
     }
 
-    pub async fn start(&self) -> Centre {
-        let dir = self.dir.path().to_owned();
-        let text = format!(
+    /// The configuration as a file.
+    pub fn write(&self) -> PathBuf {
+        let path = self.dir.path().join("centre.toml");
+        std::fs::write(&path, self.text()).unwrap();
+        path
+    }
+
+    fn text(&self) -> String {
+        format!(
             "instance = \"test\"\n\
              [mqtt]\nbroker = \"localhost:{}\"\nca = \"ca.pem\"\ncert = \"centre.pem\"\nkey = \"centre.key\"\n\
              [console]\nlisten = \"127.0.0.1:0\"\ncert = \"server.pem\"\nkey = \"server.key\"\n\
@@ -70,8 +76,12 @@ impl Place {
              [media]\nlisten = [\"127.0.0.1\"]\nport = 0\n\
              [store]\ndatabase = \"centre.sqlite\"\narchive = \"archive\"\n",
             self.broker_port
-        );
-        let config = CentreConfig::parse(&text, &dir.join("centre.toml")).unwrap();
+        )
+    }
+
+    pub async fn start(&self) -> Centre {
+        let dir = self.dir.path().to_owned();
+        let config = CentreConfig::parse(&self.text(), &dir.join("centre.toml")).unwrap();
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = oneshot::channel();
         let running = tokio::spawn(async move {
