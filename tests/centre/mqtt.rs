@@ -233,13 +233,10 @@ async fn a_call_from_the_alarm_to_the_evidence() {
     page.say(&FromPage::Duty { on: true }).await;
 
     let id = IncidentId::fresh();
-    let pressed = Instant::now();
     wire.say(Up::Alarm, alarm(id));
     let shown = page.incident_when("the alarm", |view| view.id == id).await;
-    println!("alarm published to shown: {:?}", pressed.elapsed());
     assert_eq!((shown.standing, shown.place.name.as_str()), (Standing::Waiting, "Central Park"));
     let ack: AlarmAck = wire.hear(Down::Ack).await;
-    println!("alarm published to acknowledged: {:?}", pressed.elapsed());
     assert_eq!(ack, AlarmAck { incident: id, standing: Standing::Waiting });
     page.hear_when("the picture", |m| (*m == ToPage::Watching { incident: Some(id) }).then_some(())).await;
 
@@ -383,7 +380,6 @@ async fn an_alarm_that_waits_for_the_broker_is_there_within_two_seconds_of_its_r
     let _broker = Broker::start(place.dir.path(), broker.port).await;
     let back = Instant::now();
     assert_eq!(wire.acknowledged(alarm(id)).await.incident, id);
-    println!("broker's return to acknowledgement: {:?}", back.elapsed());
     assert!(back.elapsed() < Duration::from_secs(2), "{:?}", back.elapsed());
     assert_eq!(count(&centre).await, 1);
     centre.stop().await;
@@ -408,7 +404,6 @@ async fn a_page_that_vanishes_gives_its_call_back_within_five_seconds() {
     drop(page);
     let vanished = Instant::now();
     other.incident_when("waiting again", |view| view.standing == Standing::Waiting).await;
-    println!("vanished to waiting: {:?}", vanished.elapsed());
     assert!(vanished.elapsed() < Duration::from_secs(5));
     wire.ordered(id, Standing::Waiting).await;
     centre.stop().await;
