@@ -129,6 +129,7 @@ impl IncidentRecord {
 }
 
 /// A kiosk's wall clock on the centre's.
+#[must_use]
 pub fn on_centre_clock(kiosk_wall_us: i64, offset_us: Option<i64>) -> i64 {
     kiosk_wall_us.saturating_add(offset_us.unwrap_or(0))
 }

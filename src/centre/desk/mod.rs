@@ -19,9 +19,15 @@ mod event;
 mod incident;
 mod kiosk_side;
 mod kiosks;
+#[cfg(test)]
+mod model;
 mod page_side;
 mod pages;
 mod reports;
+#[cfg(test)]
+mod script;
+#[cfg(test)]
+mod tests;
 mod time;
 
 use std::collections::BTreeMap;

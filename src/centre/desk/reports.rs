@@ -44,9 +44,10 @@ impl Desk {
             }
             IncidentReport::PressedAgain { presses } => self.pressed(id, presses, turn),
             IncidentReport::Closed => {
-                if !incident.record.kiosk_closed && !incident.is_open() {
+                // It may have ended by itself what is still open here: it need not be told any more then.
+                if !incident.record.kiosk_closed {
                     incident.record.kiosk_closed = true;
-                    turn.audit(format!("kiosk:{kiosk}"), "close carried out", Some(id));
+                    turn.audit(format!("kiosk:{kiosk}"), "the kiosk has ended it", Some(id));
                     self.save(id, turn);
                     self.forget_old();
                 }

@@ -3,11 +3,11 @@
 use crate::wire::down::Standing;
 use crate::wire::limits;
 
+use super::Desk;
 use super::effect::{Effect, Turn};
 use super::incident::Kept;
 use super::pages::SILENT_US;
 use super::reports::SHOW_RECORDING_EVERY_US;
-use super::{Desk, RETRY_US};
 
 const DEAD_US: u64 = limits::DEAD_AFTER.as_micros() as u64;
 
@@ -113,6 +113,5 @@ impl Desk {
                 }
             }
         }
-        debug_assert!(RETRY_US > 0, "a retry at once would spin");
     }
 }

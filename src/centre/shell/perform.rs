@@ -56,12 +56,12 @@ impl Shell {
             match effect {
                 Effect::ToPage { page, message } => {
                     if let Some(text) = to_text(&message) {
-                        self.to_page(page, text);
+                        self.tell_page(page, text);
                     }
                 }
-                Effect::ToAllPages(message) => self.to_all_pages(&message),
+                Effect::ToAllPages(message) => self.tell_all_pages(&message),
                 Effect::DropPage { page, why } => self.drop_page(page, why),
-                Effect::Gateway(command) => self.to_gateway(command),
+                Effect::Gateway(command) => self.tell_gateway(command),
                 Effect::SaveNew(record) => self.save_new(record),
                 Effect::Save(record) => self.save(record),
                 Effect::SaveKiosk(view) => {
@@ -86,7 +86,7 @@ impl Shell {
         }
     }
 
-    fn to_page(&mut self, page: PageId, text: Utf8Bytes) {
+    fn tell_page(&mut self, page: PageId, text: Utf8Bytes) {
         let Some(outlet) = self.pages.get(&page) else { return };
         if outlet.line.try_send(text).is_err() {
             // Dropping the line ends the connection; its end then comes as an event of its own.
@@ -94,11 +94,11 @@ impl Shell {
         }
     }
 
-    fn to_all_pages(&mut self, message: &ToPage) {
+    fn tell_all_pages(&mut self, message: &ToPage) {
         let Some(text) = to_text(message) else { return };
         let pages: Vec<_> = self.pages.keys().copied().collect();
         for page in pages {
-            self.to_page(page, text.clone());
+            self.tell_page(page, text.clone());
         }
     }
 
@@ -108,7 +108,7 @@ impl Shell {
         }
     }
 
-    fn to_gateway(&mut self, command: GatewayCommand) {
+    fn tell_gateway(&mut self, command: GatewayCommand) {
         let command = if self.gateway_backlog.is_empty() {
             match self.gateway.try_send(command) {
                 Ok(()) => return,

@@ -7,6 +7,8 @@ pub mod accounts;
 pub mod incidents;
 pub mod recordings;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

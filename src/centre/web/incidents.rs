@@ -28,12 +28,6 @@ pub struct Page {
     before: Option<i64>,
 }
 
-/// Incidents, newest press first.
-#[derive(Serialize)]
-pub struct Incidents {
-    incidents: Vec<IncidentView>,
-}
-
 /// All of one incident.
 #[derive(Serialize)]
 pub struct Whole {
@@ -43,16 +37,15 @@ pub struct Whole {
     fragments: Vec<FragmentRow>,
 }
 
-/// `GET /api/incidents`.
+/// `GET /api/incidents`: newest press first.
 pub async fn list(
     _: Officer,
     State(web): State<Arc<Web>>,
     page: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<Incidents>, Failure> {
+) -> Result<Json<Vec<IncidentView>>, Failure> {
     let Query(page) = page.map_err(|e| Failure::bad(e.body_text()))?;
     let limit = page.limit.unwrap_or(USUAL).clamp(1, MOST);
-    let incidents = web.store.read(move |db| incidents::list(db, limit, page.before)).await?;
-    Ok(Json(Incidents { incidents }))
+    Ok(Json(web.store.read(move |db| incidents::list(db, limit, page.before)).await?))
 }
 
 /// `GET /api/incidents/{id}`.

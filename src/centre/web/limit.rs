@@ -37,7 +37,7 @@ impl<K: Hash + Eq> Counts<K> {
     fn wait(&self, key: &K, most: u32, now: Instant) -> Option<Duration> {
         let (since, count) = self.0.get(key)?;
         let left = WINDOW.checked_sub(now.saturating_duration_since(*since))?;
-        (*count >= most).then_some(left)
+        (*count >= most && !left.is_zero()).then_some(left)
     }
 
     fn add(&mut self, key: K, now: Instant) {

@@ -140,13 +140,8 @@ async fn no_such_route() -> Failure {
     Failure::missing("route")
 }
 
-async fn kiosks(_: Officer, State(web): State<Arc<Web>>) -> Result<Json<Kiosks>, Failure> {
-    Ok(Json(Kiosks { kiosks: web.desk.kiosks().await? }))
-}
-
-#[derive(serde::Serialize)]
-struct Kiosks {
-    kiosks: Vec<KioskView>,
+async fn kiosks(_: Officer, State(web): State<Arc<Web>>) -> Result<Json<Vec<KioskView>>, Failure> {
+    Ok(Json(web.desk.kiosks().await?))
 }
 
 async fn gateway(_: Officer, State(web): State<Arc<Web>>) -> Json<Vec<LegCounters>> {

@@ -37,6 +37,10 @@ pub async fn fragment(
     let row = row.ok_or_else(|| Failure::missing("fragment"))?;
     enter_access(&web, &officer, id);
     let bytes = web.archive.get(&row.object).await?;
+    if hex::encode(Sha256::digest(&bytes)) != row.sha256 {
+        tracing::error!(object = row.object, "archive: an object has changed");
+        return Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "the fragment has changed since it was received"));
+    }
     let headers = [(header::CONTENT_TYPE.as_str(), "video/mp4".to_owned()), (SHA256_HEADER, row.sha256)];
     Ok((headers, bytes).into_response())
 }

@@ -1,0 +1,11 @@
+//! The centre as a whole over real sockets: TLS, HTTP, WebSocket, SQLite, files, and a real mosquitto.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod cli;
+mod delivery;
+mod login;
+mod mqtt;
+mod place;
+mod playback;
+mod socket;
+mod ws;
