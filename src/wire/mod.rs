@@ -4,6 +4,7 @@
 //! Unknown fields are accepted (an older side must understand a newer one), unknown message
 //! types are an error the receiver reports and survives.
 
+pub mod asyncapi;
 pub mod delivery;
 pub mod down;
 pub mod envelope;

@@ -1,0 +1,7 @@
+//! The frozen wire: golden bytes, the published document, and what is not a message.
+
+mod bad_input;
+mod document;
+mod golden;
+mod samples;
+mod topics;
