@@ -11,8 +11,11 @@ const BEHIND_S = 10;
 const RETRY_MS = 1000;
 
 export interface FeedEvents {
-  /** The first fragment can be shown. `origin_us`: wall clock (centre's) at the timeline's zero. */
-  ready(origin_us: number, first_s: number): void;
+  /**
+   * The first fragment can be shown; it begins at `first_s` of the video's timeline, whose zero was at `origin_us`
+   * on the centre's wall clock (null: not known).
+   */
+  ready(origin_us: number | null, first_s: number): void;
   /** The recording cannot be played, and why. */
   failed(why: string): void;
 }
@@ -100,7 +103,8 @@ export class Feed {
       if (!ready) {
         ready = true;
         this.stretch();
-        this.events.ready((this.recording.start_wall_us ?? 0) - this.first_s * 1e6, this.first_s);
+        const start_us = this.recording.start_wall_us;
+        this.events.ready(start_us === null ? null : start_us - this.first_s * 1e6, this.first_s);
       }
       this.end_if_complete();
     }

@@ -5,8 +5,12 @@ import { listenToKeys } from "./keys";
 import { begin } from "./shift";
 import "./style/base.css";
 import "./style/frame.css";
+import "./style/rail.css";
 import "./style/stage.css";
-import "./style/panels.css";
+import "./style/actions.css";
+import "./style/player.css";
+import "./style/cover.css";
+import "./style/dialogue.css";
 import { App } from "./view/App";
 
 const root = document.getElementById("root");

@@ -3,7 +3,8 @@
 export interface PeerEvents {
   offer(sdp: string): void;
   state(state: "connecting" | "connected" | "lost"): void;
-  video(track: MediaStreamTrack): void;
+  /** The picture; null when the connection it came by is gone. */
+  video(track: MediaStreamTrack | null): void;
   audio(track: MediaStreamTrack): void;
 }
 
@@ -37,7 +38,8 @@ export class Peer {
   start(): void {
     this.wanted = true;
     this.shut();
-    this.events.state("connecting");
+    // A retry is still a loss, until it has come to something.
+    this.events.state(this.attempt === 0 ? "connecting" : "lost");
     // No STUN, no TURN: the gateway has an address and learns ours from our packets.
     const pc = new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle" });
     this.pc = pc;
@@ -133,6 +135,7 @@ export class Peer {
     if (pc === null) return;
     pc.ontrack = pc.onconnectionstatechange = null;
     pc.close();
+    this.events.video(null);
   }
 }
 

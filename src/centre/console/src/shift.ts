@@ -126,7 +126,6 @@ export function offDuty(): void {
   if (!store.duty.peek()) return;
   store.dispatch({ type: "duty", on: false });
   peer.stop();
-  picture.carry(null);
   microphone.close();
   store.media.value = "off";
   store.sound.value = "off";

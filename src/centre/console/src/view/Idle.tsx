@@ -21,12 +21,12 @@ function Overview() {
   const amiss = all.filter((kiosk) => condition(kiosk) !== "ready");
   const open = store.open.value.length;
   const words = t().kiosks;
-  const summary =
-    all.length === 0 ? words.none : amiss.length === 0 ? words.all_ready : words.ready(all.length - amiss.length, all.length);
+  const ready = all.length - amiss.length;
+  const summary = all.length === 0 ? words.none : amiss.length === 0 ? words.all_ready : words.ready(ready, all.length);
   return (
     <div class="overview">
       <div class="quiet-sign">
-        <Ring ready={all.length - amiss.length} all={all.length} />
+        <Ring ready={ready} all={all.length} />
         <div>
           <h1>{open === 0 ? t().idle.title : t().idle.alarms(open)}</h1>
           <p>{summary}</p>

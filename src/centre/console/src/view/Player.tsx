@@ -88,7 +88,7 @@ function PlayerBox({ view }: { view: IncidentView }) {
     if (element === null) return undefined;
     const playing = new Feed(element, view.id, view.recording, {
       ready(origin_us, first) {
-        const press = (view.pressed_wall_us - origin_us) / 1e6;
+        const press = origin_us === null ? first + LEAD_S : (view.pressed_wall_us - origin_us) / 1e6;
         first_s.value = first;
         press_s.value = press;
         element.currentTime = Math.max(first, press - LEAD_S);

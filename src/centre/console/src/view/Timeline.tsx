@@ -73,6 +73,7 @@ export function Timeline({ video, press_s, from, to, closed }: Props) {
         <span class="timeline-zero" style={left(0)}>
           <b>0:00</b> {words.press}
         </span>
+        {(closed === null || closed > to) && <span class="timeline-end">{formatClock(to)}</span>}
         {closed !== null && closed <= to && (
           <span class="timeline-shut" style={left(closed)}>
             {formatClock(closed)} {words.closed}

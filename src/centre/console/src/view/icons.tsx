@@ -14,7 +14,12 @@ const PATHS: Record<ShapeName, JSX.Element> = {
   talking: (
     <>
       <circle cx="12" cy="12" r="5" fill="currentColor" />
-      <path d="M4.2 5.5a10 10 0 0 0 0 13M19.8 5.5a10 10 0 0 1 0 13" fill="none" stroke="currentColor" stroke-width="2.4" />
+      <path
+        d="M4.2 5.5a10 10 0 0 0 0 13M19.8 5.5a10 10 0 0 1 0 13"
+        fill="none"
+        stroke="currentColor"
+        stroke-width="2.4"
+      />
     </>
   ),
   hold: <path d="M5 3h5v18H5ZM14 3h5v18h-5Z" fill="currentColor" />,
@@ -33,7 +38,12 @@ const PATHS: Record<ShapeName, JSX.Element> = {
     </>
   ),
   no_leg: (
-    <path d="M9 15a4.5 4.5 0 0 0-6 4M15 9a4.5 4.5 0 0 0 6-4M2 8h6V2M22 16h-6v6" fill="none" stroke="currentColor" stroke-width="2.4" />
+    <path
+      d="M9 15a4.5 4.5 0 0 0-6 4M15 9a4.5 4.5 0 0 0 6-4M2 8h6V2M22 16h-6v6"
+      fill="none"
+      stroke="currentColor"
+      stroke-width="2.4"
+    />
   ),
   ready: <path d="M4 12.5 9.6 18 20 6.5" fill="none" stroke="currentColor" stroke-width="3" />,
 };
