@@ -67,7 +67,8 @@ fn a_camera_file_of_rubbish_is_a_fault_and_the_sound_goes_on() {
     let path = dir.path().join("camera.mp4");
     std::fs::write(&path, vec![b'x'; 100_000]).unwrap();
     let mut kiosk = Kiosk::start(MediaSettings { camera: CameraSource::File(path), ..settings() });
-    kiosk.expect("the fault", raised(FaultKind::CameraLost));
+    let (_, detail) = kiosk.expect("the fault", raised(FaultKind::CameraLost));
+    assert!(detail.contains("camera.mp4"), "{detail}");
     let (to, mut from) = mpsc::channel(64);
     kiosk.media.open_gate(to);
     until("sound", || from.try_recv().is_ok_and(|packet| packet.medium == Medium::Sound));

@@ -49,7 +49,10 @@ fn a_player_shows_it_from_before_the_press_with_both_voices_apart() {
     let file = kiosk.store.file(incident, count);
     let found = probe(&file);
     let (picture, sound) = (&found["streams"][0], &found["streams"][1]);
-    assert_eq!((&picture["codec_name"], &picture["width"], &picture["height"]), (&"h264".into(), &1280.into(), &720.into()));
+    assert_eq!(
+        (&picture["codec_name"], &picture["width"], &picture["height"]),
+        (&"h264".into(), &1280.into(), &720.into())
+    );
     assert_eq!((&sound["codec_name"], &sound["channels"]), (&"opus".into(), &2.into()));
 
     let first = kiosk.store.fragment(incident, 1);
@@ -146,9 +149,7 @@ fn a_full_disk_is_told_once_and_nothing_is_lost_when_it_heals() {
     kiosk.run_for(Duration::from_secs(3));
     assert!(kiosk.inbox.try_recv().is_err(), "told once");
     kiosk.store.broken.store(false, Ordering::SeqCst);
-    kiosk.expect("the healing", |event| {
-        (*event == Event::FaultCleared(FaultKind::RecordingFailed)).then_some(())
-    });
+    kiosk.expect("the healing", |event| (*event == Event::FaultCleared(FaultKind::RecordingFailed)).then_some(()));
     kiosk.media.stop_recording(incident);
     let (_, count) = kiosk.expect("the seal", sealed);
     let found = probe(&kiosk.store.file(incident, count));

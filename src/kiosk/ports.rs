@@ -179,10 +179,10 @@ pub trait Fragments: Send + Sync {
     fn write(&self, fragment: NewFragment) -> Result<(), FragmentError>;
     /// The index after the last one of `incident` on disk; 0 if there is none.
     fn next_index(&self, incident: IncidentId) -> u64;
-    /// Wall clock of the first sample of the first media fragment of `incident` on disk
-    /// ([`NewFragment::start_wall_us`] of index 1): where the incident's time line begins. An incident
-    /// that a restarted daemon goes on recording continues that line. `None` if it is not known.
-    fn first_start_wall_us(&self, incident: IncidentId) -> Option<i64> {
+    /// Wall clock, microseconds since 1970 UTC, at which the media of `incident` on disk begin
+    /// ([`NewFragment::start_wall_us`] of index 1) and end (that of the last index and its length). An
+    /// incident that a restarted daemon goes on recording continues that time line. `None` if it is not known.
+    fn recorded_wall_us(&self, incident: IncidentId) -> Option<(i64, i64)> {
         let _ = incident;
         None
     }

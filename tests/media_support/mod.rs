@@ -63,14 +63,11 @@ impl Kiosk {
         })
     }
 
-    /// Waits until the ring reaches back this far.
+    /// Waits until this much more has been captured (at 25 frames a second).
     pub fn run_for(&self, span: Duration) {
-        let marks = Arc::new((Mutex::new(()), std::sync::Condvar::new()));
-        let (lock, bell) = &*marks;
-        let guard = lock.lock().unwrap();
-        // The condition is the passing of time itself: a span of media has to be captured.
-        let end = Instant::now() + span;
-        drop(bell.wait_timeout_while(guard, span, |()| Instant::now() < end).unwrap());
+        let frames = || self.media.measures().encode_ms.n;
+        let enough = frames() + (span.as_secs_f64() * 25.0).ceil() as u64;
+        until("frames", || frames() >= enough);
     }
 }
 
@@ -136,8 +133,11 @@ impl Fragments for Store {
         self.count(incident)
     }
 
-    fn first_start_wall_us(&self, incident: IncidentId) -> Option<i64> {
-        self.written.lock().unwrap().get(&(incident, 1)).map(|fragment| fragment.start_wall_us)
+    fn recorded_wall_us(&self, incident: IncidentId) -> Option<(i64, i64)> {
+        let written = self.written.lock().unwrap();
+        let media = written.range((incident, 1)..=(incident, u64::MAX));
+        let (first, last) = (media.clone().next()?.1, media.last()?.1);
+        Some((first.start_wall_us, last.start_wall_us + last.duration_us as i64))
     }
 
     fn seal(&self, incident: IncidentId, fragments: u64) -> Result<(), FragmentError> {

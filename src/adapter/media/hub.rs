@@ -1,9 +1,9 @@
 //! What the pipelines share: the time line, the ring, the gate, the two voices, the marks of progress.
 //! Capture threads call in here; nothing in here waits for a disk, a network or another thread's work.
 
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -193,8 +193,7 @@ impl MediaAdapter {
     ) -> Result<Arc<Self>, MediaError> {
         gst::init()?;
         let avcc = picture::warm_up(&settings)?;
-        let track =
-            fmp4::PictureTrack { avcc: Bytes::from(avcc), width: settings.width, height: settings.height };
+        let track = fmp4::PictureTrack { avcc: Bytes::from(avcc), width: settings.width, height: settings.height };
         let timeline = clock::Timeline::begin();
         let prompts = synth::Prompts::load(settings.prompts.as_deref());
         let ring = ring::Ring::new(clock::nanos(settings.pre_event + RING_SPARE), ring_bytes(&settings));
@@ -216,17 +215,13 @@ impl MediaAdapter {
     }
 
     /// Stops everything in order: the sources, then the recorder, which writes what it has. Blocks until
-    /// that is done; harmless when repeated.
+    /// that is done, at most some seconds each; harmless when repeated.
     pub fn shut_down(&self) {
         let Some((mut supervisor, recorder)) = lock(&self.stopping).take() else { return };
         self.close_gate();
         supervisor.stop();
-        while !self.hub.queue.order(queue::Message::Shutdown) {
-            std::thread::yield_now();
-        }
-        if recorder.join().is_err() {
-            error!("the recorder ended badly");
-        }
+        self.hub.queue.shut_down();
+        join_within(recorder, "recorder");
     }
 
     /// What has been measured so far.
@@ -316,10 +311,13 @@ impl Media for MediaAdapter {
     }
 
     fn health(&self) -> MediaHealth {
+        const LEVEL_STANDS: Duration = Duration::from_secs(1);
+        let sound_age = self.hub.age(hub::Part::Microphone);
         MediaHealth {
             frame_age: self.hub.age(hub::Part::Picture),
-            sound_age: self.hub.age(hub::Part::Microphone),
-            mic_dbfs: lock(&self.hub.level).dbfs(),
+            sound_age,
+            // The level of a microphone that is gone says nothing.
+            mic_dbfs: lock(&self.hub.level).dbfs().filter(|_| sound_age.is_some_and(|age| age < LEVEL_STANDS)),
         }
     }
 }
@@ -338,6 +336,21 @@ fn report(inbox: &Inbox, event: Event) {
         std::thread::sleep(Duration::from_millis(2));
     }
     warn!(event = ?stamped.event, "the inbox is full: an event is lost");
+}
+
+/// Waits for a thread to end, but not for ever: a driver or a disk that hangs must not hold the shutdown.
+fn join_within(thread: JoinHandle<()>, what: &str) {
+    const LONGEST: Duration = Duration::from_secs(5);
+    let end = std::time::Instant::now() + LONGEST;
+    while !thread.is_finished() {
+        if std::time::Instant::now() >= end {
+            return error!("the {what} does not end; left behind");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    if thread.join().is_err() {
+        error!("the {what} ended badly");
+    }
 }
 
 /// A lock whatever happened to its last holder: the data behind our locks are whole at every step.

@@ -86,6 +86,12 @@ impl Queue {
         true
     }
 
+    /// The last order: taken however many wait.
+    pub fn shut_down(&self) {
+        lock(&self.inner).messages.push_back(Message::Shutdown);
+        self.filled.notify_one();
+    }
+
     /// The next message; `None` when none has come by `until`.
     pub fn next(&self, until: Option<Instant>) -> Option<Message> {
         const LONG: Duration = Duration::from_secs(3600);
@@ -151,7 +157,7 @@ mod tests {
 
     fn unit(n: u64) -> Unit {
         let data = Bytes::from_static(&[0; 64]);
-        Unit { medium: Medium::Picture, key: n % 30 == 0, at: n, duration: 1, data }
+        Unit { medium: Medium::Picture, key: n.is_multiple_of(30), at: n, duration: 1, data }
     }
 
     #[test]

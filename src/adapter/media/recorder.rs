@@ -125,8 +125,10 @@ impl Recorder {
     fn origin(&self, incident: IncidentId) -> i64 {
         let now = self.desk.timeline.now();
         let wall = self.desk.timeline.wall_us(now);
-        let first = self.desk.fragments.first_start_wall_us(incident).unwrap_or_else(|| opened_wall_us(incident));
-        let age_us = wall.saturating_sub(first).max(0);
+        let recorded = self.desk.fragments.recorded_wall_us(incident);
+        let (first, end) = recorded.unwrap_or_else(|| (opened_wall_us(incident), wall));
+        // A board without a battery wakes up in the past: never lay the new on top of the old.
+        let age_us = wall.max(end).saturating_sub(first).max(0);
         i64::try_from(now).unwrap_or(i64::MAX).saturating_sub(age_us.saturating_mul(1000))
     }
 
@@ -272,14 +274,7 @@ impl Recording {
         Ok(())
     }
 
-    fn hand_over(
-        &self,
-        desk: &Desk,
-        index: u64,
-        start: Running,
-        length: Running,
-        bytes: Bytes,
-    ) -> Result<(), String> {
+    fn hand_over(&self, desk: &Desk, index: u64, start: Running, length: Running, bytes: Bytes) -> Result<(), String> {
         let fragment = NewFragment {
             incident: self.incident,
             index,

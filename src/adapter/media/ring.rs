@@ -132,13 +132,7 @@ mod tests {
     use crate::adapter::media::clock::{MS, SECOND};
 
     fn picture(at_ms: u64, key: bool) -> Unit {
-        Unit {
-            medium: Medium::Picture,
-            key,
-            at: at_ms * MS,
-            duration: 40 * MS,
-            data: Bytes::from_static(&[0; 100]),
-        }
+        Unit { medium: Medium::Picture, key, at: at_ms * MS, duration: 40 * MS, data: Bytes::from_static(&[0; 100]) }
     }
 
     fn sound(at_ms: u64) -> Unit {

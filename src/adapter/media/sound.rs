@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer_app as gst_app;
 
-use super::clock::{MS, Running, Timeline, ticks};
+use super::clock::{MS, Running, SECOND, Timeline};
 use super::hub::{Hub, Part};
 use super::pcm::{self, Loop};
 use super::pipeline::{element, fill_ticks, on_block, on_sample, pad, parse, running_time, ticker};
@@ -78,7 +78,7 @@ pub fn track(hub: &Arc<Hub>) -> Result<Built, MediaError> {
         lock(&mix.stereo).read(at.saturating_sub(TRACK_DELAY), block);
     });
     let hub = Arc::clone(hub);
-    let frame = Running::from(FRAME) * 1_000_000 * 1000 / Running::from(RATE);
+    let frame = Running::from(FRAME) * SECOND / Running::from(RATE);
     let mut look_ahead = None;
     on_sample(&element::<gst_app::AppSink>(&pipeline, "units"), move |sample| {
         let (Some(at), Some(data)) = (running_time(sample), bytes_of(sample)) else { return };
@@ -105,8 +105,7 @@ fn pre_skip(sample: &gst::Sample) -> Running {
         Some(u16::from_le_bytes([*map.get(10)?, *map.get(11)?]))
     };
     let samples = samples().unwrap_or(0);
-    debug_assert_eq!(ticks(20 * MS, RATE), 960);
-    Running::from(samples) * 1_000_000_000 / Running::from(RATE)
+    Running::from(samples) * SECOND / Running::from(RATE)
 }
 
 fn bytes_of(sample: &gst::Sample) -> Option<Bytes> {

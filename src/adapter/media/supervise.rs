@@ -2,6 +2,7 @@
 //! back-off while the others go on. A part that fails is an event, never an exit.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use tracing::{info, warn};
 
 use super::hub::{Hub, PARTS, Part};
 use super::speaker::VoiceInput;
-use super::{MediaError, MediaSettings, picture, pipeline, report, sound, speaker};
+use super::{CameraSource, MediaError, MediaSettings, join_within, picture, pipeline, report, sound, speaker};
 use crate::machine::Event;
 use crate::wire::up::{Fault, FaultKind};
 
@@ -58,6 +59,7 @@ enum Note {
 #[derive(Debug)]
 pub struct Supervisor {
     to: SyncSender<Note>,
+    ending: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -74,19 +76,20 @@ impl Supervisor {
     /// If the system gives no thread.
     pub fn start(settings: MediaSettings, hub: Arc<Hub>, input: Arc<VoiceInput>) -> std::io::Result<Self> {
         let (to, from) = sync_channel(256);
+        let ending = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&ending);
         let worker = Worker { settings, hub, input, to: to.clone(), slots: PARTS.map(Slot::new) };
-        let thread = std::thread::Builder::new().name("media".into()).spawn(move || worker.run(&from))?;
-        Ok(Self { to, thread: Some(thread) })
+        let thread = std::thread::Builder::new().name("media".into()).spawn(move || worker.run(&from, &end))?;
+        Ok(Self { to, ending, thread: Some(thread) })
     }
 
     /// Stops every part and the thread.
     pub fn stop(&mut self) {
-        // The thread may be gone already.
-        let _ = self.to.send(Note::End);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            warn!("the media supervisor ended badly");
+        self.ending.store(true, Ordering::Relaxed);
+        // Only to be quicker: the thread looks by itself.
+        let _ = self.to.try_send(Note::End);
+        if let Some(thread) = self.thread.take() {
+            join_within(thread, "media supervisor");
         }
     }
 }
@@ -128,8 +131,8 @@ struct Worker {
 }
 
 impl Worker {
-    fn run(mut self, from: &Receiver<Note>) {
-        loop {
+    fn run(mut self, from: &Receiver<Note>, ending: &AtomicBool) {
+        while !ending.load(Ordering::Relaxed) {
             (0..self.slots.len()).for_each(|slot| self.look(slot));
             match from.recv_timeout(LOOK) {
                 Ok(Note::Trouble { slot, generation, why }) => self.trouble(slot, generation, why),
@@ -222,6 +225,11 @@ impl Worker {
 
     fn trouble(&mut self, index: usize, generation: u64, why: String) {
         if self.slots[index].generation == generation && matches!(self.slots[index].state, State::Up { .. }) {
+            // What GStreamer says of a file does not name it.
+            let why = match &self.settings.camera {
+                CameraSource::File(path) if index == Part::Picture as usize => format!("{}: {why}", path.display()),
+                CameraSource::File(_) | CameraSource::Test => why,
+            };
             self.break_down(index, why);
         }
     }

@@ -5,7 +5,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::clock::{MS, Running, Timeline};
+use super::clock::{MS, Running, SECOND, Timeline};
 use super::lock;
 use super::stereo::RATE;
 
@@ -15,6 +15,8 @@ const HEARD: i16 = 33;
 const JUMP: i16 = 500;
 /// A sender whose time stamps stray this far from the clock has begun anew (samples: 1 s).
 const STRAY: i64 = 48_000;
+/// Longest pause that the time stamps follow.
+const PAUSE: Running = 2 * SECOND;
 /// Packets whose arrival is remembered.
 const REMEMBERED: usize = 256;
 
@@ -193,9 +195,11 @@ impl Stream {
 /// Payload type the jitter buffer knows as Opus.
 pub const PAYLOAD_TYPE: u8 = 111;
 
-/// Samples between two instants; at least one packet's worth, so that time stamps grow.
+/// Samples between two instants; at least one packet's worth, so that time stamps grow, and at most
+/// [`PAUSE`]: after any longer pause, be it seconds or the years between two calls, the jitter buffer
+/// takes its time anew from the packet's arrival.
 fn elapsed(from: Running, to: Running) -> u32 {
-    let span = to.saturating_sub(from).max(10 * MS);
+    let span = to.saturating_sub(from).clamp(10 * MS, PAUSE);
     (super::clock::ticks(span, RATE) & u64::from(u32::MAX)) as u32
 }
 
@@ -232,7 +236,7 @@ mod tests {
             assert_eq!(pair[1].0, pair[0].0.wrapping_add(1));
         }
         assert_eq!(seen[4].1.wrapping_sub(seen[3].1), 960);
-        assert_eq!(seen[5].1.wrapping_sub(seen[4].1), 3020 * 48);
+        assert_eq!(seen[5].1.wrapping_sub(seen[4].1), 2000 * 48, "the pause, but not all of it");
     }
 
     #[test]

@@ -43,9 +43,10 @@ impl Recorder {
         file.write_all(&header(0)).map_err(failed)?;
         let (to, from) = sync_channel(WAITING);
         let path = path.to_owned();
-        std::thread::Builder::new().name("speaker-file".into()).spawn(move || run(file, &path, &from)).map_err(
-            |error| MediaError::Pipeline { why: format!("no thread for the loudspeaker's file: {error}") },
-        )?;
+        std::thread::Builder::new()
+            .name("speaker-file".into())
+            .spawn(move || run(file, &path, &from))
+            .map_err(|error| MediaError::Pipeline { why: format!("no thread for the loudspeaker's file: {error}") })?;
         Ok(Self { to })
     }
 
