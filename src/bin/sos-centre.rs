@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use sos::centre::clock::wall_us;
+use sos::centre::gateway::GatewaySettings;
 use sos::centre::password;
 use sos::centre::run::{Addresses, StartError};
+use sos::centre::settings::{Broker, Listen, Settings};
 use sos::centre::store::accounts::{self, Account, Role};
 use sos::centre::store::{Store, StoreError, incidents};
 use sos::config::centre::CentreConfig;
@@ -104,8 +106,30 @@ async fn run(config: CentreConfig) -> anyhow::Result<()> {
         }
         tracing::info!("stopping");
     };
-    sos::centre::run::run(config, ready, stop).await?;
+    sos::centre::run::run(settings(config), ready, stop).await?;
     Ok(())
+}
+
+/// The configuration as the plain values the centre takes.
+fn settings(config: CentreConfig) -> Settings {
+    let CentreConfig { instance, mqtt, console, delivery, media, store } = config;
+    Settings {
+        instance,
+        broker: Broker { host: mqtt.host, port: mqtt.port, ca: mqtt.ca, identity: mqtt.identity },
+        console: Listen { address: console.listen, identity: console.identity },
+        loopback: console.loopback_listen,
+        delivery: Listen { address: delivery.listen, identity: delivery.identity },
+        kiosks_ca: delivery.ca,
+        gateway: GatewaySettings {
+            addresses: media.listen,
+            port: media.port,
+            advertise: media.advertise,
+            udp: media.udp,
+            tcp: media.tcp,
+        },
+        database: store.database,
+        archive: store.archive,
+    }
 }
 
 fn ready(at: &Addresses) {

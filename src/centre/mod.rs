@@ -17,6 +17,7 @@ pub mod inbound;
 pub mod page;
 pub mod password;
 pub mod run;
+pub mod settings;
 pub mod shell;
 pub mod store;
 pub mod web;

@@ -15,10 +15,10 @@ use super::counters::Counters;
 use super::desk::{CLOSED_KEPT, CLOSED_SHOWN, Desk, Effect};
 use super::gateway::{self, GatewaySettings};
 use super::inbound;
+use super::settings::Settings;
 use super::shell::{DeskHandle, Envelopes, Parts, Shell, stopped};
 use super::store::{Store, StoreError, incidents};
 use super::web::{self, Web, listen::Listener};
-use crate::config::centre::{CentreConfig, Media};
 use crate::mqtt::{self, Client};
 use crate::tls::{self, TlsError};
 use crate::wire::down::CentreState;
@@ -105,21 +105,21 @@ pub struct Addresses {
 /// # Errors
 /// [`StartError`] when it could not start.
 pub async fn run(
-    config: CentreConfig,
+    settings: Settings,
     ready: impl FnOnce(&Addresses),
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let clock = Clock::start();
     let (stop_all, stopping) = watch::channel(false);
-    let store = open_store(&config.store.database)?;
-    let archive = Archive::open(&config.store.archive)?;
+    let store = open_store(&settings.database)?;
+    let archive = Archive::open(&settings.archive)?;
     let counters = Arc::new(Counters::default());
-    let (desk, first) = restore(&store, &config.instance, clock).await?;
+    let (desk, first) = restore(&store, &settings.instance, clock).await?;
 
     let (events, gateway_events) = mpsc::channel(GATEWAY_EVENTS);
-    let gateway = gateway::start(gateway_settings(&config.media)?, events).await?;
+    let gateway = gateway::start(gateway_settings(settings.gateway.clone())?, events).await?;
     let (happenings, queue) = mpsc::channel(HAPPENINGS);
-    let client = connect(&config, clock, happenings)?;
+    let client = connect(&settings, clock, happenings)?;
     let publish = {
         let client = client.clone();
         Box::new(move |p: super::shell::Publication| client.publish(p.topic, p.payload, false, p.kind))
@@ -135,7 +135,7 @@ pub async fn run(
         clock,
     });
     let web = Web::new(store.clone(), archive, desk.clone(), gateway, Arc::clone(&counters), stopping.clone());
-    let (listeners, addresses) = listen(&config, &web).await?;
+    let (listeners, addresses) = listen(&settings, &web).await?;
 
     let mut tasks = JoinSet::new();
     for listener in listeners {
@@ -150,7 +150,7 @@ pub async fn run(
     while tasks.join_next().await.is_some() {}
     let _ = reader.await;
     let _ = shell.await;
-    say_goodbye(&client, &config.instance, clock).await;
+    say_goodbye(&client, &settings.instance, clock).await;
     store.settle().await;
     Ok(())
 }
@@ -173,10 +173,8 @@ async fn restore(store: &Store, instance: &str, clock: Clock) -> Result<(Desk, V
     Ok((desk, first))
 }
 
-fn gateway_settings(media: &Media) -> Result<GatewaySettings, StartError> {
-    let addresses = if media.listen.is_empty() { own_addresses()? } else { media.listen.clone() };
-    let Media { port, advertise, udp, tcp, .. } = media.clone();
-    Ok(GatewaySettings { addresses, port, advertise, udp, tcp })
+fn gateway_settings(told: GatewaySettings) -> Result<GatewaySettings, StartError> {
+    if told.addresses.is_empty() { Ok(GatewaySettings { addresses: own_addresses()?, ..told }) } else { Ok(told) }
 }
 
 /// Every address of this machine that another could reach, and loopback for pages on it.
@@ -189,21 +187,18 @@ fn own_addresses() -> Result<Vec<IpAddr>, StartError> {
     Ok(interfaces.iter().map(if_addrs::Interface::ip).filter(reachable).collect())
 }
 
-fn connect(
-    config: &CentreConfig,
-    clock: Clock,
-    happenings: mpsc::Sender<mqtt::Happening>,
-) -> Result<Client, StartError> {
-    let settings = mqtt::Settings {
-        host: config.mqtt.host.clone(),
-        port: config.mqtt.port,
-        client_id: format!("centre-{}", config.instance),
-        tls: Some(tls::client(&config.mqtt.ca, Some(&config.mqtt.identity))?),
+fn connect(settings: &Settings, clock: Clock, happenings: mpsc::Sender<mqtt::Happening>) -> Result<Client, StartError> {
+    let (broker, instance) = (&settings.broker, &settings.instance);
+    let line = mqtt::Settings {
+        host: broker.host.clone(),
+        port: broker.port,
+        client_id: format!("centre-{instance}"),
+        tls: Some(tls::client(&broker.ca, Some(&broker.identity))?),
         subscriptions: vec![topic::ALL_KIOSKS.to_owned()],
-        will: Some((topic::CENTRE_STATE.to_owned(), presence(&config.instance, false, clock)?)),
-        birth: Some((topic::CENTRE_STATE.to_owned(), presence(&config.instance, true, clock)?)),
+        will: Some((topic::CENTRE_STATE.to_owned(), presence(instance, false, clock)?)),
+        birth: Some((topic::CENTRE_STATE.to_owned(), presence(instance, true, clock)?)),
     };
-    Ok(mqtt::start(settings, happenings))
+    Ok(mqtt::start(line, happenings))
 }
 
 fn presence(instance: &str, online: bool, clock: Clock) -> Result<Vec<u8>, crate::wire::WireError> {
@@ -212,15 +207,16 @@ fn presence(instance: &str, online: bool, clock: Clock) -> Result<Vec<u8>, crate
     encode(&Envelopes::new(clock).wrap(state))
 }
 
-async fn listen(config: &CentreConfig, web: &Arc<Web>) -> Result<(Vec<Listener>, Addresses), StartError> {
+async fn listen(settings: &Settings, web: &Arc<Web>) -> Result<(Vec<Listener>, Addresses), StartError> {
     let officers = web::officers(Arc::clone(web));
-    let tls = tls::server(&config.console.identity, None)?;
-    let console = bind("the console", config.console.listen, Some(tls), officers.clone()).await?;
-    let tls = tls::server(&config.delivery.identity, Some(&config.delivery.ca))?;
-    let delivery = bind("delivery", config.delivery.listen, Some(tls), web::kiosk_routes(Arc::clone(web))).await?;
+    let tls = tls::server(&settings.console.identity, None)?;
+    let console = bind("the console", settings.console.address, Some(tls), officers.clone()).await?;
+    let tls = tls::server(&settings.delivery.identity, Some(&settings.kiosks_ca))?;
+    let kiosks = web::kiosk_routes(Arc::clone(web));
+    let delivery = bind("delivery", settings.delivery.address, Some(tls), kiosks).await?;
     let mut addresses = Addresses { console: console.1, loopback: None, delivery: delivery.1 };
     let mut listeners = vec![console.0, delivery.0];
-    if let Some(address) = config.console.loopback_listen {
+    if let Some(address) = settings.loopback {
         let (listener, address) = bind("the console on loopback", address, None, officers).await?;
         addresses.loopback = Some(address);
         listeners.push(listener);

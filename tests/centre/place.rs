@@ -9,11 +9,12 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use sos::centre::gateway::GatewaySettings;
 use sos::centre::password;
 use sos::centre::run::{Addresses, run};
+use sos::centre::settings::{Broker, Listen, Settings};
 use sos::centre::store::accounts::{self, Account, Role};
 use sos::centre::store::{Store, incidents};
-use sos::config::centre::CentreConfig;
 use sos::tls::{self, Identity};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -81,12 +82,28 @@ impl Place {
 
     pub async fn start(&self) -> Centre {
         let dir = self.dir.path().to_owned();
-        let config = CentreConfig::parse(&self.text(), &dir.join("centre.toml")).unwrap();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let settings = Settings {
+            instance: "test".to_owned(),
+            broker: Broker {
+                host: "localhost".to_owned(),
+                port: self.broker_port,
+                ca: dir.join("ca.pem"),
+                identity: identity_of(&dir, "centre"),
+            },
+            console: Listen { address: any, identity: identity_of(&dir, "server") },
+            loopback: Some(any),
+            delivery: Listen { address: any, identity: identity_of(&dir, "server") },
+            kiosks_ca: dir.join("ca.pem"),
+            gateway: GatewaySettings { addresses: vec![any.ip()], port: 0, advertise: vec![], udp: true, tcp: true },
+            database: dir.join("centre.sqlite"),
+            archive: dir.join("archive").display().to_string(),
+        };
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = oneshot::channel();
         let running = tokio::spawn(async move {
             let ready = |at: &Addresses| ready.send(at.clone()).unwrap();
-            run(config, ready, async { drop(stopped.await) }).await.unwrap();
+            run(settings, ready, async { drop(stopped.await) }).await.unwrap();
         });
         let at = soon("the centre's start", is_ready).await.unwrap();
         Centre { at, dir, stop: Some(stop), running }
