@@ -1,5 +1,6 @@
 //! The project's own broker configuration, in a real mosquitto, with certificates of `scripts/keys`: who may say and
 //! hear what.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};

@@ -1,5 +1,6 @@
 //! `sos-ctl recordings`: a real recording of a real encoder, listed and exported to a file that plays.
 #![cfg(feature = "kiosk")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
 use std::path::Path;

@@ -19,7 +19,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("config", vec!["wire", "tls"]),
         ("kiosk", vec!["wire", "machine", "control"]),
         ("adapter", vec!["wire", "machine", "kiosk", "rtc", "mqtt", "tls"]),
-        ("ctl", vec!["wire", "control", "config"]),
+        ("ctl", vec!["wire", "control", "config", "adapter"]),
         ("centre", vec!["wire", "rtc", "mqtt", "tls"]),
     ])
 }

@@ -1,5 +1,6 @@
 //! The durable store on real files and a real SQLite: stopped after every step, torn, corrupted, restarted.
 #![cfg(feature = "kiosk")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
 use std::path::Path;

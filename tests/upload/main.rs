@@ -1,5 +1,6 @@
 //! Delivery against a real HTTPS server with client certificates: order, interruption, restart, refusal.
 #![cfg(all(feature = "kiosk", feature = "centre"))]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod centre;
 
