@@ -122,5 +122,31 @@ fn what_is_missing_is_said_and_the_rest_plays() {
     let text = export(dir.path(), unknown, &out).unwrap_err().to_string();
     assert!(text.contains(&unknown.to_string()), "{text}");
     assert!(!out.exists());
-    assert_eq!(list(&dir.path().join("nowhere")).unwrap(), []);
+    assert!(matches!(list(&dir.path().join("nowhere")), Err(RecordingsError::Io { .. })));
+}
+
+#[test]
+fn the_command_line_lists_and_exports() {
+    let dir = TempDir::new().unwrap();
+    let incident = IncidentId::fresh();
+    record(dir.path(), incident, &encoded(dir.path()));
+    let ctl = |args: &[&str]| {
+        let done = Command::new(env!("CARGO_BIN_EXE_sos-ctl")).arg("recordings").args(args).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (done.status.code(), text(done.stdout), text(done.stderr))
+    };
+    let (store, id) = (dir.path().to_str().unwrap(), incident.to_string());
+    let out = dir.path().join("out.mp4");
+    let (code, line, err) = ctl(&["list", "--dir", store]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(line.starts_with(&id) && line.contains(" ended, 5 fragments, "), "{line}");
+    let (_, json, _) = ctl(&["list", "--json", "--dir", store]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json[0]["incident"], &json[0]["fragments"]), (&serde_json::json!(id), &serde_json::json!(5)));
+    let (code, _, err) = ctl(&["export", &id, out.to_str().unwrap(), "--dir", store]);
+    assert_eq!((code, err.as_str(), frames(&out)), (Some(0), "", 125));
+    let (code, stdout, err) = ctl(&["export", &id, out.to_str().unwrap(), "--dir", store]);
+    assert_eq!((code, stdout.as_str()), (Some(7), ""));
+    assert!(err.starts_with(&format!("error: {}", out.display())) && err.contains("\nhint: "), "{err}");
+    assert_eq!(ctl(&["export", "not-an-id", "x"]).0, Some(2));
 }

@@ -1,7 +1,7 @@
 //! `sos-ctl`: the technician's command line to the kiosk's daemon.
 //!
 //! Exit codes: 0 done; 2 usage; 3 the daemon cannot be reached; 4 wrong configuration; 5 refused by the daemon;
-//! 6 `status`: it answers, and would not work now.
+//! 6 `status`: it answers, and would not work now; 7 `recordings`: cannot be listed or exported.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use sos::ctl::{Exit, Failure, ask, config, socket, status};
 /// Asks and tests the emergency-call kiosk.
 ///
 /// Exit codes: 0 done; 2 usage; 3 the daemon cannot be reached; 4 wrong configuration;
-/// 5 refused by the daemon; 6 status: it answers, and would not work now.
+/// 5 refused by the daemon; 6 status: it answers, and would not work now; 7 recordings: not to be had.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment)]
 struct Cli {
@@ -44,6 +44,34 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// What is recorded on this kiosk; needs no daemon
+    #[cfg(feature = "kiosk")]
+    #[command(subcommand)]
+    Recordings(RecordingsCommand),
+}
+
+#[cfg(feature = "kiosk")]
+#[derive(Debug, Subcommand)]
+enum RecordingsCommand {
+    /// Every recording, oldest first
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// The store [default: store.dir of the configuration]
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// One recording as a file that any player plays
+    Export {
+        /// Which, as `list` names it
+        incident: sos::wire::IncidentId,
+        /// The file to write; it must not be there yet
+        file: PathBuf,
+        /// The store [default: store.dir of the configuration]
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -87,8 +115,33 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Status { json } => return show_status(&socket(cli.socket), json),
         Command::Config(ConfigCommand::Check { file }) => print(&config::check(file)?),
         Command::Config(ConfigCommand::List { doc, file }) => print(config::list(file, doc).trim_end()),
+        #[cfg(feature = "kiosk")]
+        Command::Recordings(command) => recordings(command)?,
     }
     Ok(Exit::Ok)
+}
+
+#[cfg(feature = "kiosk")]
+fn recordings(command: RecordingsCommand) -> Result<(), Failure> {
+    use sos::ctl::recordings::{export, list, render, store_dir};
+    match command {
+        RecordingsCommand::List { json, dir } => {
+            let found = list(&store_dir(dir))?;
+            if json {
+                print(&serde_json::to_string(&found).map_err(|e| Failure::new(Exit::Recordings, e.to_string()))?);
+            } else if !found.is_empty() {
+                print(render(&found).trim_end());
+            }
+        }
+        RecordingsCommand::Export { incident, file, dir } => {
+            let exported = export(&store_dir(dir), incident, &file)?;
+            if !exported.missing.is_empty() {
+                eprintln!("warning: {} fragments are missing: {:?}", exported.missing.len(), exported.missing);
+            }
+            print(&format!("{}: {} bytes, {} fragments", file.display(), exported.bytes, exported.fragments));
+        }
+    }
+    Ok(())
 }
 
 fn show_status(socket: &std::path::Path, json: bool) -> Result<Exit, Failure> {

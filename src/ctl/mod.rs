@@ -24,6 +24,8 @@ pub enum Exit {
     Refused = 5,
     /// `status`: the daemon answers, and a press would not bring an officer now.
     NotWorking = 6,
+    /// `recordings`: cannot be listed or exported.
+    Recordings = 7,
 }
 
 impl From<Exit> for std::process::ExitCode {

@@ -3,6 +3,7 @@
 //! Reads the files themselves, so it works on a kiosk whose daemon is dead or whose database is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
 
+use super::{Exit, Failure};
 use crate::adapter::store::layout::{self, Kind};
 use crate::adapter::store::{Index, State};
 use crate::wire::IncidentId;
@@ -75,11 +77,60 @@ pub enum RecordingsError {
     },
 }
 
+impl From<RecordingsError> for Failure {
+    fn from(error: RecordingsError) -> Self {
+        let hint = match &error {
+            RecordingsError::Unknown { .. } => Some("sos-ctl recordings list names those that are there"),
+            RecordingsError::Io { .. } => Some("is this the kiosk's store (store.dir), and may you read it?"),
+            RecordingsError::NoHeader { .. } => None,
+        };
+        let failure = Failure::new(Exit::Recordings, error.to_string());
+        hint.into_iter().fold(failure, Failure::hint)
+    }
+}
+
+/// Where the store is: as told, else as configured, else the default.
+#[must_use]
+pub fn store_dir(told: Option<PathBuf>) -> PathBuf {
+    use crate::config::kiosk::KEYS;
+    use crate::config::{KioskConfig, Reader};
+    // A configuration with an error elsewhere still tells where the store is.
+    told.unwrap_or_else(|| Reader::open(KEYS, &KioskConfig::layers(None)).path("store.dir"))
+}
+
+/// A line for each recording.
+#[must_use]
+pub fn render(recordings: &[Recording]) -> String {
+    let mut text = String::new();
+    for recording in recordings {
+        let ended = if recording.sealed { "ended" } else { "open" };
+        let missing = match recording.missing.len() {
+            0 => String::new(),
+            count => format!(", {count} missing"),
+        };
+        let delivered = match recording.delivered {
+            Some(count) => format!(", {count} files delivered"),
+            None => ", delivery not known".to_owned(),
+        };
+        let header = if recording.header { "" } else { ", NO HEADER: cannot be played" };
+        let (fragments, bytes) = (recording.fragments, recording.bytes);
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{}  {ended}, {fragments} fragments, {bytes} bytes{missing}{delivered}{header}",
+            recording.incident
+        );
+    }
+    text
+}
+
 /// The recordings of the kiosk whose store is in `dir`, oldest first.
 ///
 /// # Errors
 /// [`RecordingsError::Io`] names the file.
 pub fn list(dir: &Path) -> Result<Vec<Recording>, RecordingsError> {
+    // An empty store is no error, a directory that is none is.
+    fs::read_dir(dir).map_err(at(dir))?;
     let (incidents, _) = layout::incidents(dir).map_err(at(&layout::recordings(dir)))?;
     let index = Index::open_to_read(&layout::database(dir)).ok();
     incidents.into_iter().map(|incident| describe(dir, incident, index.as_ref())).collect()
