@@ -12,6 +12,11 @@ use support::world::{Options, World};
 
 const ENTER: &str = "\u{E007}";
 
+/// RTP packets the page has sent and received.
+const PAGE_PACKETS: &str = "const done = arguments[0]; window.__sos.pc.getStats().then(all => { let n = 0; \
+    all.forEach(s => { n += (s.type === 'outbound-rtp' && s.packetsSent || 0) \
+    + (s.type === 'inbound-rtp' && s.packetsReceived || 0); }); done(n); });";
+
 fn quick() -> Options {
     Options { pre_event_s: 5, ..Options::default() }
 }
@@ -95,6 +100,7 @@ async fn nothing_crosses_the_standby_leg_outside_an_alarm() -> Result<()> {
         }
     };
     idle_for(5).await?;
+    ensure!(officer.client.execute_async(PAGE_PACKETS, vec![]).await? == json!(0), "the page's connection is not idle");
     let before = gateway(&world).await?;
     ensure!(before["up"] == json!(true), "{before}");
     ensure!(before["media_packets_standby"] == json!(0), "media before any press: {before}");
@@ -155,9 +161,12 @@ async fn where_the_kiosks_udp_is_blocked_tcp_carries_the_call() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_the_pages_udp_is_blocked_tcp_carries_the_call() -> Result<()> {
-    let world = World::temporary(quick()).await?;
-    let officer = Officer::open(&Browser { udp_blocked: true, ..Browser::default() }, &world.dir).await?;
+async fn where_udp_is_blocked_on_the_way_tcp_carries_the_call_for_page_and_kiosk() -> Result<()> {
+    let mut world = World::temporary(quick()).await?;
+    let _block = UdpBlock::to(world.media_port)?;
+    world.kiosk.kill().await?;
+    world.restart_kiosk().await?;
+    let officer = Officer::open(&Browser::default(), &world.dir).await?;
     officer.on_duty(&world, "aigerim").await?;
     let incident = world.press().await?;
     officer.sees(&incident, "waiting").await?;
@@ -169,6 +178,29 @@ async fn where_the_pages_udp_is_blocked_tcp_carries_the_call() -> Result<()> {
                     p = all.get(s.localCandidateId).protocol; }); done(p); });";
     let protocol = officer.client.execute_async(protocol, vec![]).await?;
     ensure!(protocol == json!("tcp"), "the page's connection runs over {protocol}");
+    ensure!(gateway(&world).await?["transport"] == json!("tcp"), "the kiosk's leg");
     officer.close().await?;
     world.stop().await
+}
+
+/// The kernel drops every UDP packet to and from a port of this machine, as a firewall on the way would.
+struct UdpBlock(String);
+
+impl UdpBlock {
+    fn to(port: u16) -> Result<Self> {
+        let table = format!("sos_test_{}", std::process::id());
+        let rules = format!(
+            "table inet {table} {{ chain out {{ type filter hook output priority 0; \
+             udp dport {port} drop; udp sport {port} drop; }} }}"
+        );
+        let done = std::process::Command::new("nft").arg(&rules).status()?;
+        ensure!(done.success(), "nft takes no rules here (it needs root)");
+        Ok(Self(table))
+    }
+}
+
+impl Drop for UdpBlock {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("nft").args(["delete", "table", "inet", &self.0]).status();
+    }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use support::officer::{Browser, Officer};
+use support::way::Way;
 use support::world::{Api, Options, World, run};
 use support::{until, wall_us};
 use tokio::process::Command;
@@ -212,14 +213,16 @@ async fn playable(world: &World, incident: &str) -> Result<f64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_break_between_page_and_centre_heals_without_a_click() -> Result<()> {
-    let world = World::temporary(quick()).await?;
+    let mut world = World::temporary(quick()).await?;
+    let mut way = Way::to(world.plain_port).await?;
+    // The page comes by a way that can be cut.
+    world.plain_port = way.port;
     let officer = Officer::open(&Browser::default(), &world.dir).await?;
     officer.on_duty(&world, "aigerim").await?;
-    // The page believes the network is gone: sockets are cut, new ones refused.
-    officer.client.issue_cmd(support::officer::offline(true)).await?;
+    way.cut();
     officer.find("connection-lost").await?;
     let incident = world.press().await?;
-    officer.client.issue_cmd(support::officer::offline(false)).await?;
+    way.mend().await?;
     officer.sees(&incident, "waiting").await?;
     officer.picture_moves().await?;
     let on = until("on duty again", Duration::from_secs(10), || async {

@@ -6,6 +6,7 @@
 pub mod officer;
 pub mod process;
 pub mod wav;
+pub mod way;
 pub mod world;
 
 use std::future::Future;

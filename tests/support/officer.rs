@@ -22,8 +22,6 @@ const BROWSER_WITHIN: Duration = Duration::from_secs(30);
 pub struct Browser {
     /// A WAV file the microphone hears, over and over; none: Chromium's beeps.
     pub microphone: Option<PathBuf>,
-    /// No UDP for WebRTC.
-    pub udp_blocked: bool,
     /// Runs in the page before its own code.
     pub before_page: Option<String>,
     /// `kk`, `ru` or `en`; none: English.
@@ -196,19 +194,10 @@ fn capabilities(browser: &Browser, profile: &Path) -> Capabilities {
     if let Some(file) = &browser.microphone {
         arguments.push(format!("--use-file-for-fake-audio-capture={}", file.display()));
     }
-    if browser.udp_blocked {
-        arguments.push("--force-webrtc-ip-handling-policy=disable_non_proxied_udp".to_owned());
-    }
     let mut capabilities = Capabilities::new();
     capabilities.insert(
         "goog:chromeOptions".to_owned(),
         json!({"args": arguments, "prefs": {"intl.accept_languages": browser.language.unwrap_or("en")}}),
     );
     capabilities
-}
-
-/// Cuts the page's network, or gives it back.
-pub fn offline(offline: bool) -> impl WebDriverCompatibleCommand + use<> {
-    let params = json!({"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
-    DevTools("Network.emulateNetworkConditions", params)
 }

@@ -27,6 +27,7 @@ export class Peer {
   private retry: ReturnType<typeof setTimeout> | undefined;
   private attempt = 0;
   private wanted = false;
+  private speaking = false;
 
   constructor(private readonly events: PeerEvents) {}
 
@@ -51,7 +52,11 @@ export class Peer {
     pc.onconnectionstatechange = () => this.changed(pc);
     const video = pc.addTransceiver("video", { direction: "recvonly" });
     preferH264(video);
-    const audio = pc.addTransceiver("audio", { direction: "sendrecv", streams: [new MediaStream()] });
+    const audio = pc.addTransceiver("audio", {
+      direction: "sendrecv",
+      streams: [new MediaStream()],
+      sendEncodings: [{ active: this.speaking }],
+    });
     if (this.microphone !== null) void audio.sender.replaceTrack(this.microphone);
     lowLatency(video.receiver);
     lowLatency(audio.receiver);
@@ -81,6 +86,21 @@ export class Peer {
     this.microphone = track;
     const audio = this.pc?.getTransceivers().find((t) => t.receiver.track.kind === "audio");
     await audio?.sender.replaceTrack(track);
+  }
+
+  /** Whether anything is sent at all: outside a call not even silence leaves the page. */
+  async speak(on: boolean): Promise<void> {
+    this.speaking = on;
+    const sender = this.pc?.getSenders().find((s) => s.track === null || s.track.kind === "audio");
+    if (sender === undefined) return;
+    const parameters = sender.getParameters();
+    for (const encoding of parameters.encodings) encoding.active = on;
+    try {
+      await sender.setParameters(parameters);
+    } catch (error) {
+      // The connection was shut meanwhile; the next one begins with what is wanted.
+      console.warn("the sender takes no parameters:", error);
+    }
   }
 
   private async offer(pc: RTCPeerConnection): Promise<void> {

@@ -243,6 +243,7 @@ const ringing = computed(() => store.duty.value && store.waiting.value.length > 
 effect(() => sounds.ring(ringing.value && store.sound.value === "running", store.call.value !== null));
 
 effect(() => microphone.hear(store.call.value !== null && !store.muted.value));
+effect(() => void peer.speak(store.call.value !== null));
 
 effect(() => {
   const incident = store.call.value;
