@@ -191,7 +191,7 @@ impl UdpBlock {
         let table = format!("sos_test_{}", std::process::id());
         let rules = format!(
             "table inet {table} {{ chain out {{ type filter hook output priority 0; \
-             udp dport {port} drop; udp sport {port} drop; }} }}"
+             udp dport {port} drop; udp sport {port} drop; }}; }}"
         );
         let done = std::process::Command::new("nft").arg(&rules).status()?;
         ensure!(done.success(), "nft takes no rules here (it needs root)");

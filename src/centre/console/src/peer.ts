@@ -84,14 +84,17 @@ export class Peer {
   /** The microphone, whenever it is there; the connection does not wait for it. */
   async send(track: MediaStreamTrack | null): Promise<void> {
     this.microphone = track;
-    const audio = this.pc?.getTransceivers().find((t) => t.receiver.track.kind === "audio");
-    await audio?.sender.replaceTrack(track);
+    await this.audio()?.sender.replaceTrack(track);
+  }
+
+  private audio(): RTCRtpTransceiver | undefined {
+    return this.pc?.getTransceivers().find((t) => t.receiver.track.kind === "audio");
   }
 
   /** Whether anything is sent at all: outside a call not even silence leaves the page. */
   async speak(on: boolean): Promise<void> {
     this.speaking = on;
-    const sender = this.pc?.getSenders().find((s) => s.track === null || s.track.kind === "audio");
+    const sender = this.audio()?.sender;
     if (sender === undefined) return;
     const parameters = sender.getParameters();
     for (const encoding of parameters.encodings) encoding.active = on;
