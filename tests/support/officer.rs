@@ -34,6 +34,14 @@ pub struct Officer {
     _profile: TempDir,
 }
 
+/// However a test ends, no browser of its stays: chromedriver starts it in a group of its own.
+impl Drop for Officer {
+    fn drop(&mut self) {
+        let profile = self._profile.path().display().to_string();
+        let _ = std::process::Command::new("pkill").args(["-KILL", "-f", &profile]).status();
+    }
+}
+
 /// A Chrome DevTools command through WebDriver.
 #[derive(Debug)]
 struct DevTools(&'static str, Value);
@@ -150,12 +158,7 @@ impl Officer {
 
     /// The browser vanishes: no goodbye of any kind.
     pub async fn vanish(mut self) -> Result<()> {
-        let pid = self.driver.pid();
-        // chromedriver's children would say goodbye for it if they were asked to end.
-        let found = Command::new("pgrep").args(["-P", &pid.to_string()]).output().await?;
-        for child in String::from_utf8_lossy(&found.stdout).split_whitespace() {
-            Command::new("kill").args(["-KILL", child]).status().await?;
-        }
+        // Not by WebDriver, which would let the page say goodbye: dropping it kills the browser.
         self.driver.kill().await
     }
 
