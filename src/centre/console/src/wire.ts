@@ -33,6 +33,7 @@ export const FAULTS = [
   "store_failed",
   "recording_failed",
   "leg_down",
+  "delivery_failed",
   "unknown",
 ] as const;
 export type FaultKind = (typeof FAULTS)[number];

@@ -136,6 +136,7 @@ export const en: Strings = {
       store_failed: "Storage fails",
       recording_failed: "Recording fails",
       leg_down: "No media line",
+      delivery_failed: "Recordings are not delivered",
       unknown: "Unknown fault",
     },
     seen: (age) => `${age} ago`,

@@ -134,6 +134,7 @@ export const kk: Strings = {
       store_failed: "Сақтау ақауы",
       recording_failed: "Жазу ақауы",
       leg_down: "Медиажелі жоқ",
+      delivery_failed: "Жазбалар жеткізілмей жатыр",
       unknown: "Белгісіз ақау",
     },
     seen: (age) => `${age} бұрын`,

@@ -141,6 +141,7 @@ export const ru: Strings = {
       store_failed: "Сбой хранилища",
       recording_failed: "Сбой записи",
       leg_down: "Нет медиалинии",
+      delivery_failed: "Записи не доставляются",
       unknown: "Неизвестный сбой",
     },
     seen: (age) => `${age} назад`,
