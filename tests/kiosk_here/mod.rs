@@ -93,6 +93,7 @@ impl Leg for Ports {
     }
     fn answer(&self, _session: SessionId, _sdp: String) {}
     fn reoffer(&self) {}
+    fn hang_up(&self) {}
     fn packets(&self) -> mpsc::Sender<LivePacket> {
         mpsc::channel(1).0
     }
