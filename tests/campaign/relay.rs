@@ -77,6 +77,7 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Attaches to a TUN device made with `ip tuntap add` (no packet information header).
+#[allow(unsafe_code, reason = "the kernel gives a TUN device by an ioctl alone")]
 fn attach(name: &str) -> Result<File> {
     const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
     let file = OpenOptions::new().read(true).write(true).open("/dev/net/tun").context("/dev/net/tun")?;
