@@ -129,12 +129,13 @@ async fn a_centre_killed_while_an_alarm_waits_shows_it_again_and_the_page_recove
     let back = Instant::now();
     officer.sees(&incident, "waiting").await?;
     ensure!(back.elapsed() < Duration::from_secs(4), "shown only {:?} after the centre's return", back.elapsed());
-    officer.js_until(
-        "the banner is gone",
-        Duration::from_secs(5),
-        "return !document.querySelector(\"[data-testid='connection-lost']\")",
-    )
-    .await?;
+    officer
+        .js_until(
+            "the banner is gone",
+            Duration::from_secs(5),
+            "return !document.querySelector(\"[data-testid='connection-lost']\")",
+        )
+        .await?;
     officer.picture_moves().await?;
     officer.key(ENTER).await?;
     officer.sees(&incident, "answered").await?;

@@ -20,12 +20,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
-use crate::kiosk::ports::{Leg, LivePacket, Link, Media, Saying};
+use crate::kiosk::ports::{Leg, Link, LivePacket, Media, Saying};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
 use crate::mqtt::back_off;
 use crate::rtc::{
-    Datagram, Happening, Incoming, Medium, Opening, Packet, Session, Sockets, dialled_candidate, tcp_candidates, warm_up,
+    Datagram, Happening, Incoming, Medium, Opening, Packet, Session, Sockets, dialled_candidate, tcp_candidates,
+    warm_up,
 };
 use crate::wire::SessionId;
 use crate::wire::up::{SessionOffer, SignalUp};
@@ -173,14 +174,12 @@ impl Task {
         let far = Instant::now() + Duration::from_secs(1);
         let state = match &self.state {
             State::Down => self.retry_at,
-            State::Standing(standing) => [
-                Some(standing.next_drive),
-                standing.give_up,
-                standing.tcp.as_ref().map(|(at, _)| *at),
-            ]
-            .into_iter()
-            .flatten()
-            .min(),
+            State::Standing(standing) => {
+                [Some(standing.next_drive), standing.give_up, standing.tcp.as_ref().map(|(at, _)| *at)]
+                    .into_iter()
+                    .flatten()
+                    .min()
+            }
         };
         state.unwrap_or(far).min(far)
     }
@@ -234,7 +233,8 @@ impl Task {
     }
 
     async fn open(&self) -> Result<(Standing, String), String> {
-        let addresses = if self.settings.addresses.is_empty() { own_addresses() } else { self.settings.addresses.clone() };
+        let addresses =
+            if self.settings.addresses.is_empty() { own_addresses() } else { self.settings.addresses.clone() };
         let opening = Opening { addresses: &addresses, port: 0, udp: self.settings.udp, tcp_listen: false };
         let (sockets, incoming) = Sockets::open(&opening).await.map_err(|e| e.to_string())?;
         let now = Instant::now();

@@ -161,12 +161,8 @@ fn make(config: &KioskConfig, inbox: &Inbox) -> anyhow::Result<Made> {
     let (link, reader) = LinkAdapter::start(link, inbox.clone()).context("link")?;
     let Kept { store, fragments, restored, delivery } = store(config, inbox)?;
     let media = MediaAdapter::start(media(&config.media), inbox.clone(), fragments).context("media")?;
-    let rtc = LegSettings {
-        standby: config.rtc.standby,
-        udp: config.rtc.udp,
-        tcp: config.rtc.tcp,
-        addresses: Vec::new(),
-    };
+    let rtc =
+        LegSettings { standby: config.rtc.standby, udp: config.rtc.udp, tcp: config.rtc.tcp, addresses: Vec::new() };
     let leg = Arc::new(LegAdapter::start(rtc, inbox.clone(), link.clone(), media.clone()));
     reader.run(leg.clone());
     let parts = Parts { panel, media: media.clone(), leg, link, store, restored };

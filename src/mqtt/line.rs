@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{
-    ConnectReturnCode, Filter, LastWill, Packet, PubAckReason, SubscribeReasonCode,
-};
+use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, Filter, LastWill, Packet, PubAckReason, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
 use rumqttc::{Outgoing, TlsConfiguration, Transport};
 use tokio::sync::mpsc;
@@ -157,7 +155,9 @@ impl Connection {
         happenings: &mpsc::Sender<Happening>,
     ) -> Result<(), String> {
         match packet {
-            Packet::ConnAck(ack) if ack.code == ConnectReturnCode::Success => self.subscribe(settings, outbox, happenings).await,
+            Packet::ConnAck(ack) if ack.code == ConnectReturnCode::Success => {
+                self.subscribe(settings, outbox, happenings).await
+            }
             Packet::ConnAck(ack) => Err(format!("the broker refused the connection: {:?}", ack.code)),
             Packet::SubAck(ack) => {
                 let refused = ack.return_codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)));

@@ -297,7 +297,10 @@ async fn read_tcp(
     loop {
         let size = usize::from(reader.read_u16().await?);
         if size > LARGEST {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("frame of {size} bytes, at most {LARGEST}")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("frame of {size} bytes, at most {LARGEST}"),
+            ));
         }
         let mut bytes = vec![0; size];
         reader.read_exact(&mut bytes).await?;

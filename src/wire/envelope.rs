@@ -57,8 +57,8 @@ pub enum WireError {
 /// # Errors
 /// [`WireError::TooLarge`] if it would not be read by the other side.
 pub fn encode<T: Serialize>(message: &Envelope<T>) -> Result<Vec<u8>, WireError> {
-    let bytes = serde_json::to_vec(message)
-        .map_err(|source| WireError::Malformed { expected: short_name::<T>(), source })?;
+    let bytes =
+        serde_json::to_vec(message).map_err(|source| WireError::Malformed { expected: short_name::<T>(), source })?;
     check_size(bytes.len())?;
     Ok(bytes)
 }

@@ -178,7 +178,8 @@ async fn base(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
         figures.add("press_to_ack_ms", call.after_edge("acknowledged")?);
         let voice = call.incident["timing"]["first_sound_down"].as_f64().context("first_sound_down")?;
         figures.add("answer_to_voice_ms", (voice - call.answer_us) / 1000.0);
-        let numbers = |value: Value| value.as_array().into_iter().flatten().filter_map(Value::as_f64).collect::<Vec<_>>();
+        let numbers =
+            |value: Value| value.as_array().into_iter().flatten().filter_map(Value::as_f64).collect::<Vec<_>>();
         for age in numbers(scene.officer.js("return window.__ages", vec![]).await?) {
             figures.add("picture_latency_ms", age);
         }
@@ -198,7 +199,9 @@ async fn base(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
 fn latencies(sent: &[f64], heard: &[f64]) -> Vec<f64> {
     heard
         .iter()
-        .filter_map(|at| sent.iter().map(|s| at - s).filter(|late| (0.0..BURST_EVERY_MS).contains(late)).reduce(f64::min))
+        .filter_map(|at| {
+            sent.iter().map(|s| at - s).filter(|late| (0.0..BURST_EVERY_MS).contains(late)).reduce(f64::min)
+        })
         .collect()
 }
 
@@ -211,7 +214,11 @@ async fn person_bursts(scene: &Scene, call: &Call) -> Result<Vec<f64>> {
     std::fs::write(&mp4, scene.api.bytes(&format!("/api/incidents/{id}/recording.mp4")).await?)?;
     let wav = scene.world.dir.join("bench.wav");
     run_command(
-        Command::new("ffmpeg").args(["-y", "-v", "error", "-i"]).arg(&mp4).args(["-vn", "-ac", "2", "-ar", "48000"]).arg(&wav),
+        Command::new("ffmpeg")
+            .args(["-y", "-v", "error", "-i"])
+            .arg(&mp4)
+            .args(["-vn", "-ac", "2", "-ar", "48000"])
+            .arg(&wav),
     )
     .await?;
     let left = Sound::read(&wav, 0)?;
@@ -317,6 +324,7 @@ async fn leak(calls: u32, figures: &mut Figures) -> Result<()> {
 fn usage(pid: u32) -> Result<[f64; 3]> {
     let count = |what: &str| std::fs::read_dir(format!("/proc/{pid}/{what}")).map(|all| all.count() as f64);
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
+    let kilobytes =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
     Ok([count("fd")?, count("task")?, kilobytes.unwrap_or(f64::NAN) / 1024.0])
 }

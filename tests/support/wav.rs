@@ -35,7 +35,9 @@ impl Sound {
                     let data = &bytes[at + 8..end];
                     let samples = data
                         .chunks_exact(2 * channels)
-                        .map(|frame| f32::from(i16::from_le_bytes([frame[2 * channel], frame[2 * channel + 1]])) / 32768.0)
+                        .map(|frame| {
+                            f32::from(i16::from_le_bytes([frame[2 * channel], frame[2 * channel + 1]])) / 32768.0
+                        })
                         .collect();
                     return Ok(Self { rate, samples });
                 }
@@ -48,11 +50,8 @@ impl Sound {
 
     /// Writes a mono 16-bit WAV.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let data: Vec<u8> = self
-            .samples
-            .iter()
-            .flat_map(|s| ((s.clamp(-1.0, 1.0) * 32767.0) as i16).to_le_bytes())
-            .collect();
+        let data: Vec<u8> =
+            self.samples.iter().flat_map(|s| ((s.clamp(-1.0, 1.0) * 32767.0) as i16).to_le_bytes()).collect();
         let size = u32::try_from(data.len())?;
         let mut bytes = Vec::with_capacity(44 + data.len());
         bytes.extend_from_slice(b"RIFF");
@@ -157,7 +156,8 @@ fn bands(sound: &Sound) -> Vec<[f32; BANDS]> {
                 .collect();
             fft.process(&mut spectrum);
             std::array::from_fn(|band| {
-                let power: f32 = spectrum[edge(band)..edge(band + 1).max(edge(band) + 1)].iter().map(Complex::norm_sqr).sum();
+                let power: f32 =
+                    spectrum[edge(band)..edge(band + 1).max(edge(band) + 1)].iter().map(Complex::norm_sqr).sum();
                 (power + 1e-3).ln()
             })
         })
@@ -168,8 +168,7 @@ fn bands(sound: &Sound) -> Vec<[f32; BANDS]> {
 fn normalised(frames: &[[f32; BANDS]]) -> Vec<[f32; BANDS]> {
     let count = frames.len() as f32;
     let means: [f32; BANDS] = std::array::from_fn(|band| frames.iter().map(|f| f[band]).sum::<f32>() / count);
-    let centred: Vec<[f32; BANDS]> =
-        frames.iter().map(|f| std::array::from_fn(|band| f[band] - means[band])).collect();
+    let centred: Vec<[f32; BANDS]> = frames.iter().map(|f| std::array::from_fn(|band| f[band] - means[band])).collect();
     let length = centred.iter().map(|f| dot(f, f)).sum::<f32>().sqrt().max(1e-6);
     centred.into_iter().map(|f| f.map(|v| v / length)).collect()
 }

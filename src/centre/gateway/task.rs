@@ -57,12 +57,8 @@ pub(super) async fn start(
     events: mpsc::Sender<GatewayEvent>,
     shown: Arc<Mutex<Vec<LegCounters>>>,
 ) -> Result<(), SocketsError> {
-    let opening = Opening {
-        addresses: &settings.addresses,
-        port: settings.port,
-        udp: settings.udp,
-        tcp_listen: settings.tcp,
-    };
+    let opening =
+        Opening { addresses: &settings.addresses, port: settings.port, udp: settings.udp, tcp_listen: settings.tcp };
     let (sockets, incoming) = Sockets::open(&opening).await?;
     let candidates = sockets.candidates();
     info!(candidates = candidates.len(), "gateway: listening");
@@ -264,9 +260,8 @@ impl Task {
             // The same address can come back with another session.
             self.peers.get(id).is_some_and(|peer| peer.session.accepts(datagram))
         });
-        let found = known.or_else(|| {
-            self.peers.iter().rev().find(|(_, peer)| peer.session.accepts(datagram)).map(|(&id, _)| id)
-        });
+        let found = known
+            .or_else(|| self.peers.iter().rev().find(|(_, peer)| peer.session.accepts(datagram)).map(|(&id, _)| id));
         let Some(id) = found else { return };
         self.routes.insert(route, id);
         if let Some(Whose::Kiosk(kiosk)) = self.peers.get(&id).map(|peer| &peer.whose) {
@@ -351,8 +346,7 @@ impl Task {
 
     /// The officer's voice, to the kiosk this officer talks with.
     fn voice(&mut self, page: PageId, packet: &Packet, now: Instant) {
-        let Some(kiosk) = self.pages.get(&page).filter(|page| page.sound_on).and_then(|page| page.kiosk.clone())
-        else {
+        let Some(kiosk) = self.pages.get(&page).filter(|page| page.sound_on).and_then(|page| page.kiosk.clone()) else {
             return;
         };
         let Some(slot) = self.kiosks.get_mut(&kiosk) else { return };
