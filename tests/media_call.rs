@@ -1,4 +1,5 @@
 //! The call's side of the media: the gate, the officer's voice, the prompts, the file sources.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod media_support;
 

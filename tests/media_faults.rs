@@ -1,4 +1,5 @@
 //! What breaks is told, heals by itself, and takes nothing else with it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod media_support;
 

@@ -1,4 +1,5 @@
 //! The kiosk's leg against the centre's gateway, over real sockets on loopback.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};

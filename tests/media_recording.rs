@@ -1,4 +1,5 @@
 //! The recording: what an ordinary player makes of it, from before the press to the close.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod media_support;
 

@@ -1,4 +1,5 @@
 //! The MQTT line against a real mosquitto that comes and goes.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

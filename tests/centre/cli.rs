@@ -1,4 +1,5 @@
 //! `sos-centre` as a program: exit codes, what it prints and where.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::Write;
 use std::path::Path;

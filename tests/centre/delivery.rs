@@ -1,4 +1,5 @@
 //! Delivery of recordings with a kiosk's certificate.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
 //! Login, sessions, and what every answer to a browser carries.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use reqwest::Method;
 use serde_json::json;

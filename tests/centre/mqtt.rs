@@ -1,4 +1,5 @@
 //! Kiosks over a real mosquitto with mutual TLS.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
 use std::process::Stdio;

@@ -1,4 +1,5 @@
 //! A whole centre in the test's process, on real sockets, with keys made for it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::future::Future;
 use std::net::SocketAddr;

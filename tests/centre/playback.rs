@@ -1,4 +1,5 @@
 //! Playing a recording back: single fragments, the whole, ranges of it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use reqwest::Method;
 use sos::wire::IncidentId;

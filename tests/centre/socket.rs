@@ -1,4 +1,5 @@
 //! The officers' WebSocket: who gets in, and what is done about what should not be said.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use serde_json::json;
 use sos::centre::page::{FromPage, ToPage};

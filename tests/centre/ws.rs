@@ -1,4 +1,5 @@
 //! A page's end of the WebSocket.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use futures_util::{SinkExt, StreamExt};
 use sos::centre::page::{FromPage, IncidentView, ToPage};

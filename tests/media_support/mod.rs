@@ -1,5 +1,5 @@
 //! Helps for the tests of the media: a store in a directory, an officer who speaks a tone, ears.
-
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::collections::BTreeMap;

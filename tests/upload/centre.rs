@@ -1,5 +1,6 @@
 //! A centre for the delivery's tests: a real HTTPS server that demands the kiosk's certificate, speaks
 //! `wire::delivery`, and misbehaves when told to.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -1,4 +1,5 @@
 //! What is not a message: it is refused with a reason, and nothing panics or hangs.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fmt::Debug;
 use std::fs;

@@ -1,4 +1,5 @@
 //! The published document: it is the one the types make, and every real message fits it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

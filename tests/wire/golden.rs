@@ -1,6 +1,7 @@
 //! Bytes that must be understood for ever. DO NOT CHANGE a golden file or this test to make it pass: a
 //! kiosk in the field and a centre of another version have to understand each other. A new kind of
 //! message gets a new file (`UPDATE_DOCS=1` writes those that are missing, and never one that is there).
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fmt::Debug;
 use std::fs;

@@ -1,4 +1,5 @@
 //! One message of every kind, with fixed values.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 

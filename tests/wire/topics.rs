@@ -1,4 +1,5 @@
 //! Topics: what is formatted is parsed back, and nothing else is taken for one.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use proptest::prelude::*;
 use sos::wire::KioskId;
