@@ -20,7 +20,7 @@ pub trait Panel: Send {
     fn lamp(&mut self, lamp: Lamp, light: Light);
 }
 
-pub use crate::rtc::Medium;
+pub use crate::wire::Medium;
 
 /// One RTP packet's worth of live media.
 #[derive(Debug, Clone)]

@@ -12,30 +12,11 @@ mod sockets;
 
 use std::sync::Arc;
 
+pub use crate::wire::Medium;
 pub use h264::starts_key_frame;
 pub use rebase::Rebase;
 pub use session::{Happening, Session, SessionError};
 pub use sockets::{Datagram, Incoming, Opening, Sockets, SocketsError, dialled_candidate, tcp_candidates};
-
-/// What kind of medium a packet is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Medium {
-    /// H.264, constrained baseline, 90 kHz.
-    Picture,
-    /// Opus, 48 kHz.
-    Sound,
-}
-
-impl Medium {
-    /// RTP clock, ticks a second.
-    #[must_use]
-    pub const fn clock(self) -> u32 {
-        match self {
-            Medium::Picture => 90_000,
-            Medium::Sound => 48_000,
-        }
-    }
-}
 
 /// One RTP packet without what belongs to a single hop (SSRC, payload type, extensions).
 #[derive(Debug, Clone, PartialEq, Eq)]

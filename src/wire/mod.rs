@@ -10,8 +10,10 @@ pub mod down;
 pub mod envelope;
 pub mod ids;
 pub mod limits;
+mod medium;
 pub mod topic;
 pub mod up;
 
 pub use envelope::{Decoded, Envelope, WireError, decode, encode};
 pub use ids::{BootId, IncidentId, KioskId, MessageId, SessionId};
+pub use medium::Medium;

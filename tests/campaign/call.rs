@@ -39,8 +39,8 @@ pub struct Arguments {
 
 /// The bursts are this far apart (both ways); a latency beyond it could not be told from a shorter one.
 const BURST_EVERY_MS: f64 = 500.0;
-/// The call's sound is listened to this long: a handful of bursts.
-const LISTEN: Duration = Duration::from_millis(2600);
+/// The call's sound is listened to until so many bursts were heard.
+const LISTEN: u32 = 4;
 const ROUND_TRIP: Duration = Duration::from_millis(60);
 const MEMORY_FROM_CALL: u32 = 20;
 
@@ -128,7 +128,7 @@ impl Scene {
     }
 
     /// Press, picture, answer, sound both ways, listen, close.
-    async fn call(&self, listen: Duration) -> Result<Call> {
+    async fn call(&self, listen: u32) -> Result<Call> {
         let id = self.world.press().await?;
         self.marked(&id, "first_frame").await?;
         let answer = "const at = (performance.timeOrigin + performance.now()) * 1000; \
@@ -137,7 +137,8 @@ impl Scene {
         let answer_us = self.officer.js(answer, vec![]).await?.as_f64().context("no time of the answer")?;
         self.marked(&id, "first_sound_down").await?;
         self.marked(&id, "first_sound_up").await?;
-        tokio::time::sleep(listen).await;
+        let heard = format!("return {listen} === 0 || (window.__heard || []).length >= {listen}");
+        self.officer.js_until("bursts heard", Duration::from_secs(20), &heard).await?;
         self.officer.click("close").await?;
         self.officer.click("verdict-test").await?;
         self.officer.click("verdict-confirm").await?;
@@ -168,7 +169,7 @@ async fn base(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
     let scene = Scene::set(options()?, &browser()).await?;
     scene.officer.js(HEAR_BURSTS, vec![]).await?;
     scene.officer.js(READ_STAMPS, vec![]).await?;
-    scene.call(Duration::ZERO).await?;
+    scene.call(0).await?;
     for _ in 0..arguments.calls {
         let clear = "window.__heard = []; window.__ages = []; window.__sent = [];";
         scene.officer.js(clear, vec![]).await?;
@@ -236,9 +237,9 @@ fn speaker_bursts(world: &World, answer_us: f64) -> Result<Vec<f64>> {
 /// Press to first frame in another setting.
 async fn frames(options: Options, setting: &str, calls: u32, figures: &mut Figures) -> Result<()> {
     let scene = Scene::set(options, &browser()).await?;
-    scene.call(Duration::ZERO).await?;
+    scene.call(0).await?;
     for _ in 0..calls {
-        let call = scene.call(Duration::ZERO).await?;
+        let call = scene.call(0).await?;
         figures.add(&format!("press_to_frame_{setting}_ms"), call.after_edge("first_frame")?);
         figures.add(&format!("press_to_alarm_{setting}_ms"), call.after_edge("alarm_painted")?);
     }
@@ -283,9 +284,9 @@ async fn first(figures: &mut Figures) -> Result<()> {
             scene.world.kiosk.terminate().await?;
             scene.world.restart_kiosk().await?;
         }
-        firsts.add("frame", scene.call(Duration::ZERO).await?.after_edge("first_frame")?);
+        firsts.add("frame", scene.call(0).await?.after_edge("first_frame")?);
         for _ in 0..3 {
-            later.add("frame", scene.call(Duration::ZERO).await?.after_edge("first_frame")?);
+            later.add("frame", scene.call(0).await?.after_edge("first_frame")?);
         }
     }
     let (first, later) = (firsts.median("frame").context("first")?, later.median("frame").context("later")?);
@@ -299,7 +300,7 @@ async fn leak(calls: u32, figures: &mut Figures) -> Result<()> {
     let parts = [("kiosk", scene.world.kiosk.pid()), ("centre", scene.world.centre.pid())];
     let mut before = vec![];
     for call in 0..calls {
-        scene.call(Duration::ZERO).await?;
+        scene.call(0).await?;
         if call + 1 == MEMORY_FROM_CALL.min(calls / 2).max(1) {
             before = parts.iter().map(|&(_, pid)| usage(pid)).collect::<Result<_>>()?;
         }

@@ -65,7 +65,8 @@ async fn call(world: &World, officer: &Officer, shots: &Path, person: &Path, off
     officer.sees(&incident, "answered").await?;
     let answered_us = wall_us();
     officer.js(RECORD_SOUND, vec![]).await?;
-    tokio::time::sleep(TALK).await;
+    let talked = format!("return window.__recorded.length > 48000 * {}", TALK.as_secs());
+    officer.js_until("the sound of the talk", TALK * 3, &talked).await?;
     officer.screenshot(&shots.join("5-talking.png")).await?;
     let arrived = officer.js(TAKE_SOUND, vec![]).await?;
 

@@ -61,7 +61,9 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
             }
             let (at, packet) = queue.pop_front().expect("not empty");
             drop(queue);
-            std::thread::sleep(at.saturating_duration_since(Instant::now()));
+            while let Some(left) = at.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+                std::thread::park_timeout(left);
+            }
             // The other end may not be there yet; a wire loses such packets.
             let _ = out.send_to(&packet, &there);
         }

@@ -9,6 +9,7 @@
 //! state without IO.
 
 mod kiosks;
+mod offers;
 mod pages;
 mod task;
 

@@ -14,41 +14,41 @@ use super::kiosks::Kiosk;
 use super::pages::Page;
 use super::{GatewayCommand, GatewayEvent, GatewaySettings, LegCounters, PageId};
 use crate::rtc::{self, Datagram, Happening, Incoming, Medium, Opening, Packet, Session, Sockets, SocketsError};
-use crate::wire::{KioskId, SessionId};
+use crate::wire::KioskId;
 
 /// Counters, early media and silent legs are looked at this often.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A session that is not connected by then is given up.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// Incoming handled before the sessions are driven.
 const BATCH: usize = 64;
 
 type Route = (Protocol, SocketAddr, SocketAddr);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Whose {
+pub(super) enum Whose {
     Kiosk(KioskId),
     Page(PageId),
 }
 
-struct Peer {
-    session: Session,
-    whose: Whose,
-    next_drive: Instant,
-    give_up: Option<Instant>,
+pub(super) struct Peer {
+    pub(super) session: Session,
+    pub(super) whose: Whose,
+    pub(super) next_drive: Instant,
+    pub(super) give_up: Option<Instant>,
 }
 
-struct Task {
-    sockets: Sockets,
-    candidates: Vec<Candidate>,
-    advertise: Vec<std::net::IpAddr>,
-    events: mpsc::Sender<GatewayEvent>,
-    shown: Arc<Mutex<Vec<LegCounters>>>,
-    peers: BTreeMap<u64, Peer>,
-    last_peer: u64,
-    routes: HashMap<Route, u64>,
-    kiosks: BTreeMap<KioskId, Kiosk>,
-    pages: BTreeMap<PageId, Page>,
+pub(super) struct Task {
+    pub(super) sockets: Sockets,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) advertise: Vec<std::net::IpAddr>,
+    pub(super) events: mpsc::Sender<GatewayEvent>,
+    pub(super) shown: Arc<Mutex<Vec<LegCounters>>>,
+    pub(super) peers: BTreeMap<u64, Peer>,
+    pub(super) last_peer: u64,
+    pub(super) routes: HashMap<Route, u64>,
+    pub(super) kiosks: BTreeMap<KioskId, Kiosk>,
+    pub(super) pages: BTreeMap<PageId, Page>,
 }
 
 pub(super) async fn start(
@@ -136,60 +136,8 @@ impl Task {
         }
     }
 
-    fn kiosk(&mut self, kiosk: &KioskId) -> &mut Kiosk {
+    pub(super) fn kiosk(&mut self, kiosk: &KioskId) -> &mut Kiosk {
         self.kiosks.entry(kiosk.clone()).or_insert_with(|| Kiosk::new(kiosk.clone()))
-    }
-
-    fn kiosk_offer(&mut self, kiosk: KioskId, session: SessionId, sdp: &str) {
-        if self.kiosk(&kiosk).session == Some(session) {
-            debug!(%kiosk, %session, "gateway: an offer that has come already");
-            return;
-        }
-        match self.accept(Whose::Kiosk(kiosk.clone()), sdp) {
-            Err(reason) => {
-                warn!(%kiosk, %reason, "gateway: offer refused");
-                self.report(GatewayEvent::KioskReoffer { kiosk, reason });
-            }
-            Ok((peer, sdp)) => {
-                let slot = self.kiosk(&kiosk);
-                let old = slot.peer.replace(peer);
-                slot.session = Some(session);
-                slot.counters.up = false;
-                slot.forget_media();
-                if let Some(old) = old {
-                    self.remove(old);
-                }
-                for page in self.pages.values_mut().filter(|page| page.kiosk.as_ref() == Some(&kiosk)) {
-                    let (kiosk, sound) = (page.kiosk.clone(), page.sound_on);
-                    page.carry(None, false);
-                    page.carry(kiosk, sound);
-                }
-                self.report(GatewayEvent::KioskAnswer { kiosk, session, sdp });
-            }
-        }
-    }
-
-    fn page_offer(&mut self, page: PageId, sdp: &str) {
-        match self.accept(Whose::Page(page), sdp) {
-            Err(reason) => warn!(page, %reason, "gateway: a page's offer refused"),
-            Ok((peer, sdp)) => {
-                let slot = self.pages.entry(page).or_insert_with(Page::new);
-                slot.restart();
-                if let Some(old) = slot.peer.replace(peer) {
-                    self.remove(old);
-                }
-                self.report(GatewayEvent::PageAnswer { page, sdp });
-            }
-        }
-    }
-
-    fn accept(&mut self, whose: Whose, sdp: &str) -> Result<(u64, String), String> {
-        let now = Instant::now();
-        let (session, answer) = Session::accept(now, sdp, &self.candidates).map_err(|e| e.to_string())?;
-        self.last_peer += 1;
-        let peer = Peer { session, whose, next_drive: now, give_up: Some(now + CONNECT_WITHIN) };
-        self.peers.insert(self.last_peer, peer);
-        Ok((self.last_peer, advertised(&answer, &self.advertise)))
     }
 
     fn carry(&mut self, page: PageId, kiosk: Option<KioskId>, sound: bool) {
@@ -407,7 +355,7 @@ impl Task {
         }
     }
 
-    fn remove(&mut self, id: u64) -> Option<Whose> {
+    pub(super) fn remove(&mut self, id: u64) -> Option<Whose> {
         self.routes.retain(|_, peer| *peer != id);
         let mut peer = self.peers.remove(&id)?;
         peer.session.close();
@@ -424,39 +372,9 @@ impl Task {
         }
     }
 
-    fn report(&self, event: GatewayEvent) {
+    pub(super) fn report(&self, event: GatewayEvent) {
         if let Err(error) = self.events.try_send(event) {
             warn!(%error, "gateway: the desk does not keep up");
         }
-    }
-}
-
-/// Adds the addresses the world knows this machine by to an answer's candidates.
-fn advertised(sdp: &str, advertise: &[std::net::IpAddr]) -> String {
-    let mut out = String::with_capacity(sdp.len());
-    for line in sdp.split_inclusive("\r\n") {
-        out.push_str(line);
-        let words: Vec<&str> = line.trim_end().split(' ').collect();
-        let [_, _, _, _, ip, ..] = words[..] else { continue };
-        if !line.starts_with("a=candidate:") {
-            continue;
-        }
-        for address in advertise {
-            out.push_str(&line.replacen(&format!(" {ip} "), &format!(" {address} "), 1));
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn advertised_addresses_join_the_answers_candidates() {
-        let sdp = "v=0\r\na=candidate:1 1 udp 2130706175 10.0.0.1 5000 typ host\r\na=end-of-candidates\r\n";
-        let public = advertised(sdp, &["203.0.113.7".parse().unwrap()]);
-        assert!(public.contains("10.0.0.1 5000 typ host\r\na=candidate:1 1 udp 2130706175 203.0.113.7 5000 typ host"));
-        assert_eq!(advertised(sdp, &[]), sdp);
     }
 }

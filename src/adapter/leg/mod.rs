@@ -12,14 +12,18 @@
 //! too (RFC 6544). Without a standby leg (`standby = false`, a metered path) it dials only when asked to
 //! make an offer, and hangs up when the gate is closed.
 
+mod addresses;
+mod rtp;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut, Bytes, BytesMut};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
+use self::addresses::own_addresses;
+use self::rtp::rtp;
 use crate::kiosk::ports::{Leg, Link, LivePacket, Media, Saying};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
@@ -404,29 +408,4 @@ async fn next(state: &mut State) -> Option<Incoming> {
         State::Down => std::future::pending().await,
         State::Standing(standing) => standing.incoming.recv().await,
     }
-}
-
-/// Every address of this machine another one could reach, and loopback for a centre on the same machine.
-fn own_addresses() -> Vec<IpAddr> {
-    let Ok(interfaces) = if_addrs::get_if_addrs() else { return vec![] };
-    let mut addresses: Vec<IpAddr> =
-        interfaces.into_iter().filter(|interface| !interface.is_link_local()).map(|interface| interface.ip()).collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    addresses
-}
-
-/// A whole RTP packet (RFC 3550) again, as GStreamer's jitter buffer takes it: payload type 111, one SSRC.
-fn rtp(packet: &Packet) -> Bytes {
-    const PAYLOAD_TYPE: u8 = 111;
-    const SSRC: u32 = 0x50_53_4f_53;
-    let mut bytes = BytesMut::with_capacity(12 + packet.payload.len());
-    bytes.put_u8(0x80);
-    bytes.put_u8(PAYLOAD_TYPE | if packet.marker { 0x80 } else { 0 });
-    let [.., high, low] = packet.sequence.to_be_bytes();
-    bytes.put_slice(&[high, low]);
-    bytes.put_u32(packet.timestamp);
-    bytes.put_u32(SSRC);
-    bytes.put_slice(&packet.payload);
-    bytes.freeze()
 }
