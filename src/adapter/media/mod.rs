@@ -31,6 +31,7 @@ mod repeat;
 pub mod ring;
 mod sound;
 mod speaker;
+mod stamp;
 mod stereo;
 mod supervise;
 pub mod synth;

@@ -16,6 +16,7 @@ use super::hub::{Encoder, Hub, Part};
 use super::pipeline::{element, on_sample, pad, parse, running_time};
 use super::repeat::Repeater;
 use super::ring::Unit;
+use super::stamp::stamp;
 use super::supervise::Built;
 use super::{CameraSource, MediaError, MediaSettings, lock};
 use crate::kiosk::ports::{LivePacket, Medium};
@@ -45,7 +46,10 @@ pub fn build(settings: &MediaSettings, hub: &Arc<Hub>) -> Result<Built, MediaErr
         encoder = encoder(settings),
     ))?;
     let film = match &settings.camera {
-        CameraSource::Test => None,
+        CameraSource::Test => {
+            stamp(&pad(&pipeline, "camera", "src"), usize::from(settings.width));
+            None
+        }
         CameraSource::File(path) => Some(film(settings, path, &pipeline)?),
     };
     drop_late_frames(&pipeline, &hub.timeline);

@@ -1,0 +1,61 @@
+//! The test camera's pictures carry the wall clock, so that their age can be read wherever they arrive.
+//!
+//! The lowest 32 bits of the milliseconds since 1970 UTC stand in the top left corner as 32 squares of
+//! 16x16 pixels, black for 0 and white for 1, the highest bit first: large enough for any encoder to keep.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+
+/// Edge of a square, pixels.
+const SQUARE: usize = 16;
+const BITS: usize = 32;
+/// Luma of 0 and of 1 (BT.601 video range).
+const SHADES: [u8; 2] = [16, 235];
+
+/// Stamps every picture that leaves `pad`; the pictures are I420 (or any format whose first plane is luma).
+pub fn stamp(pad: &gst::Pad, width: usize) {
+    if width < SQUARE * BITS {
+        return;
+    }
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(buffer) = info.buffer_mut()
+            && let Ok(mut map) = buffer.make_mut().map_writable()
+        {
+            paint(map.as_mut_slice(), width, now_ms());
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+fn now_ms() -> u32 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    u32::try_from(since & u128::from(u32::MAX)).expect("masked to 32 bits")
+}
+
+/// Paints into a luma plane of rows of `width`, which GStreamer rounds up to four.
+fn paint(luma: &mut [u8], width: usize, value: u32) {
+    let stride = width.next_multiple_of(4);
+    let mut row = [0; SQUARE * BITS];
+    for (bit, square) in row.chunks_exact_mut(SQUARE).enumerate() {
+        let one = value >> (BITS - 1 - bit) & 1 == 1;
+        square.fill(SHADES[usize::from(one)]);
+    }
+    for line in luma.chunks_exact_mut(stride).take(SQUARE) {
+        line[..row.len()].copy_from_slice(&row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_bit_comes_first_and_the_rest_of_the_picture_is_untouched() {
+        let mut luma = vec![100; 640 * 20];
+        paint(&mut luma, 640, 0x8000_0001);
+        assert_eq!((luma[0], luma[SQUARE], luma[31 * SQUARE], luma[32 * SQUARE]), (235, 16, 235, 100));
+        assert_eq!((luma[640 * 15], luma[640 * 16]), (235, 100));
+    }
+}
