@@ -47,7 +47,7 @@ pub fn build(settings: &MediaSettings, hub: &Arc<Hub>) -> Result<Built, MediaErr
     ))?;
     let film = match &settings.camera {
         CameraSource::Test => {
-            stamp(&pad(&pipeline, "camera", "src"), usize::from(settings.width));
+            stamp(&pad(&pipeline, "camera", "src"), usize::from(settings.width), usize::from(settings.height));
             None
         }
         CameraSource::File(path) => Some(film(settings, path, &pipeline)?),

@@ -24,8 +24,11 @@ use crate::machine::Event;
 use crate::wire::IncidentId;
 use crate::wire::up::FaultKind;
 
-/// Fragments kept while the store does not write: about half a minute.
-const KEEP: usize = 32;
+/// Fragments kept while the store does not write: a minute, half of which the press itself brings.
+const KEEP: usize = 64;
+/// The half minute before the press is written after the alarm, its acknowledgement and the first picture
+/// are through: on a small board they would wait for it.
+const ALARM_FIRST: Duration = Duration::from_millis(150);
 /// The sound of the last moment is still in the encoder when a recording ends.
 const LINGER: Duration = Duration::from_millis(600);
 /// How often an ended recording whose fragments wait for the disk is tried again.
@@ -67,6 +70,8 @@ struct Recording {
     header: Option<Option<PictureTrack>>,
     next: u64,
     waiting: VecDeque<Built>,
+    /// Nothing is written before.
+    not_before: Instant,
     ending: Option<Ending>,
     told_started: bool,
     failing: bool,
@@ -113,6 +118,7 @@ impl Recorder {
             header: (next == 0).then_some(picture),
             next: next.max(1),
             waiting: VecDeque::new(),
+            not_before: Instant::now() + ALARM_FIRST,
             ending: None,
             told_started: false,
             failing: false,
@@ -145,11 +151,13 @@ impl Recorder {
 
     fn deadline(&self) -> Option<Instant> {
         let now = Instant::now();
-        self.recordings
-            .iter()
-            .filter_map(|r| r.ending)
-            .map(|ending| if ending.linger > now { ending.linger } else { now + RETRY })
-            .min()
+        let wake = |recording: &Recording| match recording.ending {
+            Some(ending) if ending.linger > now => Some(ending.linger),
+            Some(_) => Some(now + RETRY),
+            // No unit may come any more, and what waits is written all the same.
+            None => (!recording.waiting.is_empty()).then_some(now + RETRY),
+        };
+        self.recordings.iter().filter_map(wake).min()
     }
 
     fn advance(&mut self) {
@@ -245,9 +253,12 @@ impl Recording {
         self.waiting.push_back(Built { start: cut.start, duration, cut });
     }
 
-    /// Writes what waits, oldest first, until something fails.
+    /// Writes what waits, oldest first, until something fails. While units come, one fragment for each of
+    /// them: what the press brings at once is spread over half a second.
     fn write(&mut self, desk: &Desk) {
-        while !self.waiting.is_empty() {
+        let at_once =
+            if self.ending.is_some() { self.waiting.len() } else { usize::from(Instant::now() >= self.not_before) };
+        for _ in 0..at_once.min(self.waiting.len()) {
             let written = self.write_header(desk).and_then(|()| self.write_oldest(desk));
             match written {
                 Ok(()) => self.succeeded(desk),
