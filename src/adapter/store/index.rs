@@ -258,6 +258,17 @@ impl Index {
         )
     }
 
+    /// Wall clock at which the media of an incident begin and end, microseconds; `None` if there are none.
+    pub fn span(&self, incident: IncidentId) -> rusqlite::Result<Option<(i64, i64)>> {
+        let (begin, end) = self.db.query_row(
+            "SELECT min(start_wall_us), max(start_wall_us + duration_us)
+             FROM fragment JOIN recording ON seq = recording WHERE incident = ?1 AND idx > 0",
+            [incident.to_string()],
+            |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)),
+        )?;
+        Ok(begin.zip(end))
+    }
+
     /// Up to `limit` fragments without a receipt: newest incident first, then in order of index.
     pub fn waiting(&self, limit: usize) -> rusqlite::Result<Vec<Entry>> {
         let mut statement = self.db.prepare_cached(

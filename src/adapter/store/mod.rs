@@ -222,6 +222,10 @@ impl Fragments for StoreAdapter {
         on_disk.fold(indexed, u64::max)
     }
 
+    fn recorded_wall_us(&self, incident: IncidentId) -> Option<(i64, i64)> {
+        self.worker.ask(move |index| index.span(incident)).ok().flatten()
+    }
+
     fn seal(&self, incident: IncidentId, fragments: u64) -> Result<(), FragmentError> {
         let fail = |step: Step, why: String| FragmentError { incident, index: fragments, step: step.name(), why };
         match recovery::write_seal(&self.dir, incident, fragments) {
