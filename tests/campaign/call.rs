@@ -66,6 +66,7 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
     if wanted("inside") {
         rtt60_inside(arguments, &mut figures).await?;
         println!("{}", json!({"samples": figures.samples()}));
+        let _ = std::fs::remove_dir_all(own_dir());
         return Ok(());
     }
     let peers: Value = match &arguments.peers {
@@ -73,6 +74,8 @@ pub async fn run(arguments: &Arguments) -> Result<()> {
         Some(path) => serde_json::from_slice(&std::fs::read(path)?)?,
     };
     println!("{}", json!({"figures": figures.json(), "peers": peers}));
+    // Absent where only the inner run made one.
+    let _ = std::fs::remove_dir_all(own_dir());
     Ok(())
 }
 
@@ -94,9 +97,13 @@ fn burst_file(dir: &Path) -> Result<PathBuf> {
 
 fn options() -> Result<Options> {
     // Outlives the worlds of this run; a file of a megabyte in the system's temporary directory.
-    let dir = std::env::temp_dir().join(format!("sos-bench-{}", std::process::id()));
+    let dir = own_dir();
     std::fs::create_dir_all(&dir)?;
     Ok(Options { microphone: Some(burst_file(&dir)?), ..Options::default() })
+}
+
+fn own_dir() -> PathBuf {
+    std::env::temp_dir().join(format!("sos-bench-{}", std::process::id()))
 }
 
 fn browser() -> Browser {

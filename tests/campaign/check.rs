@@ -17,9 +17,9 @@ use crate::support::{until, wall_us};
 /// How alike what arrives and what was sent must be (through two codecs it is 0.99), and how much more than
 /// the best place in another voice is: words and pauses of speech are somewhat alike anywhere, the less the
 /// longer the piece.
-const ALIKE: f32 = 0.85;
-const MARGIN: f32 = 0.1;
-const PIECE_S: f32 = 3.0;
+const ALIKE: f32 = 0.9;
+const MARGIN: f32 = 0.08;
+const PIECE_S: f32 = 2.0;
 /// Talking time.
 const TALK: Duration = Duration::from_secs(9);
 const PRE_EVENT_S: u64 = 30;

@@ -109,7 +109,7 @@ impl Sound {
 }
 
 /// How well `piece` is found somewhere in `whole`: the highest normalised cross-correlation (0 to 1) and
-/// where, seconds. Codecs and the browser's voice processing change phases, so the envelopes of eight
+/// where, seconds. Codecs and the browser's voice processing change phases, so the envelopes of sixteen
 /// bands are compared: noise or another voice does not reach 0.5.
 pub fn found(piece: &Sound, whole: &Sound) -> (f32, f64) {
     let piece_bands = bands(piece);
@@ -132,7 +132,7 @@ pub fn found(piece: &Sound, whole: &Sound) -> (f32, f64) {
 
 const STEP: usize = 480;
 const WINDOW: usize = 1024;
-const BANDS: usize = 8;
+const BANDS: usize = 16;
 
 fn bands(sound: &Sound) -> Vec<[f32; BANDS]> {
     let fft = FftPlanner::new().plan_fft_forward(WINDOW);
@@ -155,11 +155,14 @@ fn bands(sound: &Sound) -> Vec<[f32; BANDS]> {
                 })
                 .collect();
             fft.process(&mut spectrum);
-            std::array::from_fn(|band| {
-                let power: f32 =
-                    spectrum[edge(band)..edge(band + 1).max(edge(band) + 1)].iter().map(Complex::norm_sqr).sum();
+            let levels: [f32; BANDS] = std::array::from_fn(|band| {
+                let bins = edge(band)..edge(band + 1).max(edge(band) + 1);
+                let power: f32 = spectrum[bins].iter().map(Complex::norm_sqr).sum();
                 (power + 1e-3).ln()
-            })
+            });
+            // Loud against silent is the same in all speech: what tells words apart is the spectrum's shape.
+            let mean = levels.iter().sum::<f32>() / BANDS as f32;
+            levels.map(|level| level - 0.8 * mean)
         })
         .collect()
 }
