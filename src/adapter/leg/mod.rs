@@ -14,8 +14,9 @@
 
 mod addresses;
 mod rtp;
+mod state;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use tracing::{debug, info, warn};
 
 use self::addresses::own_addresses;
 use self::rtp::rtp;
+use self::state::{Standing, State, next};
 use crate::kiosk::ports::{Leg, Link, LivePacket, Media, Saying};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
@@ -120,24 +122,6 @@ impl LegAdapter {
             warn!(%error, "leg: its task does not keep up");
         }
     }
-}
-
-enum State {
-    Down,
-    Standing(Box<Standing>),
-}
-
-struct Standing {
-    id: SessionId,
-    session: Session,
-    sockets: Sockets,
-    incoming: mpsc::Receiver<Incoming>,
-    next_drive: Instant,
-    /// When this phase has failed.
-    give_up: Option<Instant>,
-    /// When TCP joins in, and where it dials.
-    tcp: Option<(Instant, Vec<SocketAddr>)>,
-    up: bool,
 }
 
 struct Task {
@@ -400,12 +384,5 @@ impl Task {
         if self.inbox.try_send(Stamped::now(event)).is_err() {
             warn!("leg: the shell does not keep up");
         }
-    }
-}
-
-async fn next(state: &mut State) -> Option<Incoming> {
-    match state {
-        State::Down => std::future::pending().await,
-        State::Standing(standing) => standing.incoming.recv().await,
     }
 }
