@@ -98,6 +98,32 @@ pub enum FaultKind {
     LegDown,
     /// A fragment cannot be delivered: the centre refuses it, or it is damaged on the kiosk.
     DeliveryFailed,
+    /// The camera gives the same picture again and again.
+    CameraFrozen,
+    /// The picture is black or without structure: covered, painted over, or in the dark.
+    CameraCovered,
+    /// The picture is out of focus, or shows something else than its reference still.
+    CameraBlurred,
+    /// The microphone gives periods, and nothing is in them.
+    MicrophoneDeaf,
+    /// What the loudspeaker plays does not come back through the microphone.
+    SoundPathBroken,
+    /// Button and lamps cannot be read or set.
+    PanelLost,
+    /// The case is open.
+    CaseOpen,
+    /// No room is left for recordings.
+    DiskFull,
+    /// The board is too hot or too cold.
+    Temperature,
+    /// The clock is not synchronised, or far from the centre's.
+    ClockWrong,
+    /// The kiosk's certificate has expired or will soon.
+    CertificateExpiring,
+    /// The configuration is broken: the last good one is used.
+    ConfigBroken,
+    /// The last full self-test failed, or is older than a day.
+    NotProved,
     /// A kind this version does not know.
     #[serde(other)]
     Unknown,

@@ -1,0 +1,95 @@
+//! Picture and sound: `[media]`.
+
+use std::path::PathBuf;
+
+use super::super::load::Reader;
+
+/// Picture and sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaConfig {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Frames per second.
+    pub fps: u32,
+    /// kbit/s.
+    pub bitrate_kbit: u32,
+    /// Seconds.
+    pub key_frame_s: u32,
+    /// Seconds.
+    pub pre_event_s: u32,
+    /// Where the picture comes from.
+    pub camera: SourceDriver,
+    /// Where the sound comes from.
+    pub microphone: SourceDriver,
+    /// Where the sound goes.
+    pub speaker: SpeakerDriver,
+}
+
+/// Where picture or sound comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceDriver {
+    /// A pattern or tones.
+    Test,
+    /// A file, over and over.
+    File(PathBuf),
+}
+
+/// Where sound goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpeakerDriver {
+    /// Nowhere, in real time.
+    Null,
+    /// A WAV file.
+    File(PathBuf),
+}
+
+pub(super) fn read(r: &mut Reader) -> Option<MediaConfig> {
+    let even = |r: &mut Reader, name: &str, range| {
+        let pixels = r.integer(name, range);
+        if !pixels.is_multiple_of(2) {
+            r.fail(name, format!("expected an even number, found {pixels}"));
+        }
+        pixels
+    };
+    let width = even(r, "media.width", 160..=3840);
+    let height = even(r, "media.height", 120..=2160);
+    let fps = r.integer("media.fps", 5..=60);
+    let bitrate_kbit = r.integer("media.bitrate_kbit", 100..=20_000);
+    let key_frame_s = r.integer("media.key_frame_s", 1..=5);
+    let pre_event_s = r.integer("media.pre_event_s", 0..=120);
+    let camera = source(r, "media.camera.driver", "media.camera.file");
+    let microphone = source(r, "media.microphone.driver", "media.microphone.file");
+    let speaker = match r.choice("media.speaker.driver", &[("null", false), ("file", true)]) {
+        Some(true) => file_of(r, "media.speaker.driver", "media.speaker.file").map(SpeakerDriver::File),
+        Some(false) => Some(SpeakerDriver::Null),
+        None => None,
+    };
+    Some(MediaConfig {
+        width,
+        height,
+        fps,
+        bitrate_kbit,
+        key_frame_s,
+        pre_event_s,
+        camera: camera?,
+        microphone: microphone?,
+        speaker: speaker?,
+    })
+}
+
+fn source(r: &mut Reader, driver: &str, file: &str) -> Option<SourceDriver> {
+    match r.choice(driver, &[("test", false), ("file", true)])? {
+        true => file_of(r, driver, file).map(SourceDriver::File),
+        false => Some(SourceDriver::Test),
+    }
+}
+
+fn file_of(r: &mut Reader, driver: &str, file: &str) -> Option<PathBuf> {
+    let path = r.optional_path(file);
+    if path.is_none() {
+        r.fail(driver, format!("driver \"file\" needs {file}, found none"));
+    }
+    path
+}

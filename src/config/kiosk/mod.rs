@@ -1,0 +1,162 @@
+//! The kiosk's configuration: one validated type. The table of its keys is in `keys`; each section with much to
+//! check has a file of its own.
+
+mod keys;
+mod media;
+mod panel;
+
+use std::path::PathBuf;
+
+pub use keys::KEYS;
+pub use media::{MediaConfig, SourceDriver, SpeakerDriver};
+pub use panel::PanelDriver;
+
+use super::load::{ConfigErrors, Layers, Reader};
+use crate::tls::Identity;
+use crate::wire::KioskId;
+use crate::wire::up::Place;
+
+/// The program's name in the paths of its layers.
+pub const PROGRAM: &str = "sos-kiosk";
+
+/// A kiosk's configuration, valid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KioskConfig {
+    /// Its name.
+    pub id: KioskId,
+    /// Where it stands.
+    pub place: Place,
+    /// The centre it calls.
+    pub centre: CentreAddress,
+    /// Picture and sound.
+    pub media: MediaConfig,
+    /// Button and lamps.
+    pub panel: PanelDriver,
+    /// Directory of what must survive.
+    pub store_dir: PathBuf,
+    /// The control socket.
+    pub control_socket: PathBuf,
+    /// The media leg.
+    pub rtc: RtcConfig,
+}
+
+/// How the centre is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CentreAddress {
+    /// Host of the broker, as the certificate names it.
+    pub broker_host: String,
+    /// Port of the broker.
+    pub broker_port: u16,
+    /// Base of the delivery URLs, `https://...`, without a trailing slash.
+    pub delivery: String,
+    /// The one authority that is trusted.
+    pub ca: PathBuf,
+    /// What the kiosk shows.
+    pub identity: Identity,
+}
+
+/// The media leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RtcConfig {
+    /// Over UDP.
+    pub udp: bool,
+    /// Over ICE-TCP.
+    pub tcp: bool,
+    /// Connected between calls.
+    pub standby: bool,
+}
+
+impl KioskConfig {
+    /// The layers of the daemon, or one file alone.
+    #[must_use]
+    pub fn layers(only: Option<PathBuf>) -> Layers {
+        only.map_or_else(|| Layers::of(PROGRAM), Layers::only)
+    }
+
+    /// Reads and checks.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`]: each with file, line and key.
+    pub fn load(layers: &Layers) -> Result<Self, ConfigErrors> {
+        Self::read(Reader::open(KEYS, layers))
+    }
+
+    /// Checks what a reader has merged.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`]: each with file, line and key.
+    pub fn read(mut reader: Reader) -> Result<Self, ConfigErrors> {
+        let r = &mut reader;
+        let id = r.parsed("id", "1 to 32 of a-z, 0-9 and '-'", |text| text.parse::<KioskId>().ok());
+        let place = place(r);
+        let centre = centre(r);
+        let media = media::read(r);
+        let panel = panel::read(r);
+        let store_dir = r.path("store.dir");
+        let control_socket = r.path("control.socket");
+        let rtc = RtcConfig { udp: r.flag("rtc.udp"), tcp: r.flag("rtc.tcp"), standby: r.flag("rtc.standby") };
+        if !rtc.udp && !rtc.tcp {
+            r.fail("rtc.tcp", "expected rtc.udp or rtc.tcp to be true, found both false");
+        }
+        reader.finish()?;
+        let noted = "an absent value was noted as an error, which finish has returned";
+        Ok(Self {
+            id: id.expect(noted),
+            place,
+            centre: centre.expect(noted),
+            media: media.expect(noted),
+            panel: panel.expect(noted),
+            store_dir,
+            control_socket,
+            rtc,
+        })
+    }
+}
+
+fn place(r: &mut Reader) -> Place {
+    let name = r.text("place.name");
+    let lat = r.optional_float("place.lat", -90.0..=90.0);
+    let lon = r.optional_float("place.lon", -180.0..=180.0);
+    match (r.is_set("place.lat"), r.is_set("place.lon")) {
+        (true, false) => r.fail("place.lat", "expected place.lon beside it, found none"),
+        (false, true) => r.fail("place.lon", "expected place.lat beside it, found none"),
+        (true, true) | (false, false) => {}
+    }
+    if name.len() > 200 {
+        r.fail("place.name", format!("expected at most 200 bytes, found {}", name.len()));
+    }
+    Place { name, position_e6: lat.zip(lon).map(|(lat, lon)| (micro_degrees(lat), micro_degrees(lon))) }
+}
+
+/// Degrees, at most 180 either way, to millionths of a degree.
+fn micro_degrees(degrees: f64) -> i32 {
+    // 180 million fits; rounding is what is wanted.
+    #[expect(clippy::cast_possible_truncation)]
+    {
+        (degrees * 1e6).round() as i32
+    }
+}
+
+fn centre(r: &mut Reader) -> Option<CentreAddress> {
+    let broker = r.parsed("centre.broker", "\"host:port\"", host_and_port);
+    let delivery = r.parsed("centre.delivery", "\"https://host:port\"", |text| {
+        let rest = text.strip_prefix("https://")?.trim_end_matches('/');
+        let fits = !rest.is_empty() && !rest.contains(['?', '#', '@', ' ']);
+        fits.then(|| format!("https://{rest}"))
+    });
+    let ca = r.path("centre.ca");
+    let identity = Identity { cert: r.path("centre.cert"), key: r.path("centre.key") };
+    let (broker_host, broker_port) = broker?;
+    Some(CentreAddress { broker_host, broker_port, delivery: delivery?, ca, identity })
+}
+
+/// `host:port`, `[v6]:port`.
+fn host_and_port(text: &str) -> Option<(String, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = bracketed.unwrap_or(host);
+    let odd =
+        host.is_empty() || host.contains(['/', ' ', '@', '[', ']']) || (bracketed.is_none() && host.contains(':'));
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    (!odd).then(|| (host.to_owned(), port))
+}
