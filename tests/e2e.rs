@@ -10,22 +10,10 @@ use support::officer::{Browser, Officer};
 use support::until;
 use support::world::{Options, World};
 
-const ENTER: &str = "\u{E007}";
-
 /// RTP packets the page has sent and received.
 const PAGE_PACKETS: &str = "const done = arguments[0]; window.__sos.pc.getStats().then(all => { let n = 0; \
     all.forEach(s => { n += (s.type === 'outbound-rtp' && s.packetsSent || 0) \
     + (s.type === 'inbound-rtp' && s.packetsReceived || 0); }); done(n); });";
-
-fn quick() -> Options {
-    Options { pre_event_s: 5, ..Options::default() }
-}
-
-async fn close(officer: &Officer) -> Result<()> {
-    officer.key("c").await?;
-    officer.click("verdict-real").await?;
-    officer.click("verdict-confirm").await
-}
 
 /// Sound flows both ways: each side has heard the other (marks of the call, taken where the sound is).
 async fn talk(world: &World, incident: &str) -> Result<()> {
@@ -48,7 +36,7 @@ async fn gateway(world: &World) -> Result<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_press_brings_an_officer_and_all_of_it_is_recorded() -> Result<()> {
-    let world = World::temporary(quick()).await?;
+    let world = World::temporary(Options::quick()).await?;
     let officer = Officer::open(&Browser::default(), &world.dir).await?;
     officer.on_duty(&world, "aigerim").await?;
 
@@ -57,12 +45,12 @@ async fn one_press_brings_an_officer_and_all_of_it_is_recorded() -> Result<()> {
     officer.picture_moves().await?;
     ensure!(lamps(&world).await? == ["on", "off"], "lamps while waiting: {:?}", lamps(&world).await?);
 
-    officer.key(ENTER).await?;
+    officer.answer().await?;
     officer.sees(&incident, "answered").await?;
     talk(&world, &incident).await?;
     ensure!(lamps(&world).await? == ["on", "on"], "lamps while talking: {:?}", lamps(&world).await?);
 
-    close(&officer).await?;
+    officer.close_as("real").await?;
     world.kiosk_idle().await?;
     let api = world.api("daulet").await?;
     let done =
@@ -87,7 +75,7 @@ async fn one_press_brings_an_officer_and_all_of_it_is_recorded() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_crosses_the_standby_leg_outside_an_alarm() -> Result<()> {
-    let world = World::temporary(quick()).await?;
+    let world = World::temporary(Options::quick()).await?;
     let officer = Officer::open(&Browser::default(), &world.dir).await?;
     officer.on_duty(&world, "aigerim").await?;
     let idle_for = |seconds: u64| {
@@ -110,7 +98,7 @@ async fn nothing_crosses_the_standby_leg_outside_an_alarm() -> Result<()> {
     let incident = world.press().await?;
     officer.sees(&incident, "waiting").await?;
     officer.picture_moves().await?;
-    close(&officer).await?;
+    officer.close_as("real").await?;
     world.kiosk_idle().await?;
     idle_for(3).await?;
     let after = gateway(&world).await?;
@@ -125,7 +113,7 @@ async fn nothing_crosses_the_standby_leg_outside_an_alarm() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_standby_leg_the_offer_travels_in_the_alarm() -> Result<()> {
-    let world = World::temporary(Options { standby: false, ..quick() }).await?;
+    let world = World::temporary(Options { standby: false, ..Options::quick() }).await?;
     let officer = Officer::open(&Browser::default(), &world.dir).await?;
     officer.on_duty(&world, "aigerim").await?;
     ensure!(world.status().await?["leg_up"] == json!(false), "no leg before the press");
@@ -133,9 +121,9 @@ async fn without_a_standby_leg_the_offer_travels_in_the_alarm() -> Result<()> {
         let incident = world.press().await?;
         officer.sees(&incident, "waiting").await?;
         officer.picture_moves().await?;
-        officer.key(ENTER).await?;
+        officer.answer().await?;
         talk(&world, &incident).await?;
-        close(&officer).await?;
+        officer.close_as("real").await?;
         world.kiosk_idle().await?;
         until("the leg is hung up", Duration::from_secs(5), || async {
             (world.status().await.ok()?["leg_up"] == json!(false)).then_some(())
@@ -148,13 +136,13 @@ async fn without_a_standby_leg_the_offer_travels_in_the_alarm() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_kiosks_udp_is_blocked_tcp_carries_the_call() -> Result<()> {
-    let world = World::temporary(Options { kiosk_udp: false, ..quick() }).await?;
+    let world = World::temporary(Options { kiosk_udp: false, ..Options::quick() }).await?;
     let officer = Officer::open(&Browser::default(), &world.dir).await?;
     officer.on_duty(&world, "aigerim").await?;
     let incident = world.press().await?;
     officer.sees(&incident, "waiting").await?;
     officer.picture_moves().await?;
-    officer.key(ENTER).await?;
+    officer.answer().await?;
     talk(&world, &incident).await?;
     ensure!(gateway(&world).await?["transport"] == json!("tcp"));
     officer.close().await?;
@@ -163,7 +151,7 @@ async fn where_the_kiosks_udp_is_blocked_tcp_carries_the_call() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_udp_is_blocked_on_the_way_tcp_carries_the_call_for_page_and_kiosk() -> Result<()> {
-    let mut world = World::temporary(quick()).await?;
+    let mut world = World::temporary(Options::quick()).await?;
     let _block = UdpBlock::to(world.media_port)?;
     world.kiosk.kill().await?;
     world.restart_kiosk().await?;
@@ -172,7 +160,7 @@ async fn where_udp_is_blocked_on_the_way_tcp_carries_the_call_for_page_and_kiosk
     let incident = world.press().await?;
     officer.sees(&incident, "waiting").await?;
     officer.picture_moves().await?;
-    officer.key(ENTER).await?;
+    officer.answer().await?;
     talk(&world, &incident).await?;
     let protocol = "const done = arguments[0]; window.__sos.pc.getStats().then(all => { let p = ''; \
                     all.forEach(s => { if (s.type === 'candidate-pair' && s.nominated) \

@@ -12,12 +12,6 @@ use support::world::{Api, Options, World, run};
 use support::{until, wall_us};
 use tokio::process::Command;
 
-const ENTER: &str = "\u{E007}";
-
-fn quick() -> Options {
-    Options { pre_event_s: 5, ..Options::default() }
-}
-
 async fn count(api: &Api) -> Result<usize> {
     Ok(api.get("/api/incidents?limit=50").await?.as_array().map_or(0, Vec::len))
 }
@@ -28,12 +22,12 @@ async fn waits(api: &Api, incident: &str) -> Result<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_officer_who_vanishes_in_a_call_gives_it_back_within_five_seconds() -> Result<()> {
-    let world = World::temporary(quick()).await?;
+    let world = World::temporary(Options::quick()).await?;
     let first = Officer::open(&Browser::default(), &world.dir).await?;
     first.on_duty(&world, "aigerim").await?;
     let incident = world.press().await?;
     first.sees(&incident, "waiting").await?;
-    first.key(ENTER).await?;
+    first.answer().await?;
     first.sees(&incident, "answered").await?;
 
     let gone = Instant::now();
@@ -46,7 +40,7 @@ async fn an_officer_who_vanishes_in_a_call_gives_it_back_within_five_seconds() -
     second.on_duty(&world, "daulet").await?;
     second.sees(&incident, "waiting").await?;
     second.picture_moves().await?;
-    second.key(ENTER).await?;
+    second.answer().await?;
     second.sees(&incident, "answered").await?;
     second.close().await?;
     world.stop().await
@@ -54,7 +48,7 @@ async fn an_officer_who_vanishes_in_a_call_gives_it_back_within_five_seconds() -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_officers_who_answer_at_once_one_has_the_call() -> Result<()> {
-    let world = World::temporary(quick()).await?;
+    let world = World::temporary(Options::quick()).await?;
     let browser = Browser::default();
     let (a, b) = tokio::try_join!(Officer::open(&browser, &world.dir), Officer::open(&browser, &world.dir))?;
     a.on_duty(&world, "aigerim").await?;
@@ -62,7 +56,7 @@ async fn of_two_officers_who_answer_at_once_one_has_the_call() -> Result<()> {
     let incident = world.press().await?;
     a.sees(&incident, "waiting").await?;
     b.sees(&incident, "waiting").await?;
-    let _ = tokio::join!(a.key(ENTER), b.key(ENTER));
+    let _ = tokio::join!(a.answer(), b.answer());
     a.sees(&incident, "answered").await?;
     b.sees(&incident, "answered").await?;
     let api = world.api("daulet").await?;
@@ -80,7 +74,7 @@ async fn of_two_officers_who_answer_at_once_one_has_the_call() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alarm_pressed_while_the_broker_is_gone_arrives_once_within_two_seconds_of_its_return() -> Result<()> {
-    let mut world = World::temporary(quick()).await?;
+    let mut world = World::temporary(Options::quick()).await?;
     world.broker.kill().await?;
     let incident = world.press().await?;
     ensure!(world.lamp("sent").await? == "blinking", "not yet confirmed");
@@ -97,7 +91,7 @@ async fn an_alarm_pressed_while_the_broker_is_gone_arrives_once_within_two_secon
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alarm_survives_the_brokers_restart_while_it_waits() -> Result<()> {
-    let mut world = World::temporary(quick()).await?;
+    let mut world = World::temporary(Options::quick()).await?;
     let api = world.api("daulet").await?;
     let incident = world.press().await?;
     waits(&api, &incident).await?;
@@ -110,7 +104,7 @@ async fn an_alarm_survives_the_brokers_restart_while_it_waits() -> Result<()> {
     officer.on_duty(&world, "aigerim").await?;
     officer.sees(&incident, "waiting").await?;
     officer.picture_moves().await?;
-    officer.key(ENTER).await?;
+    officer.answer().await?;
     officer.sees(&incident, "answered").await?;
     officer.close().await?;
     world.stop().await
@@ -118,7 +112,7 @@ async fn an_alarm_survives_the_brokers_restart_while_it_waits() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_centre_killed_while_an_alarm_waits_shows_it_again_and_the_page_recovers_by_itself() -> Result<()> {
-    let mut world = World::temporary(quick()).await?;
+    let mut world = World::temporary(Options::quick()).await?;
     let officer = Officer::open(&Browser::default(), &world.dir).await?;
     officer.on_duty(&world, "aigerim").await?;
     let incident = world.press().await?;
@@ -137,7 +131,7 @@ async fn a_centre_killed_while_an_alarm_waits_shows_it_again_and_the_page_recove
         )
         .await?;
     officer.picture_moves().await?;
-    officer.key(ENTER).await?;
+    officer.answer().await?;
     officer.sees(&incident, "answered").await?;
     let api = world.api("daulet").await?;
     ensure!(count(&api).await? == 1, "one incident");
@@ -147,7 +141,7 @@ async fn a_centre_killed_while_an_alarm_waits_shows_it_again_and_the_page_recove
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_press_while_the_centre_is_gone_arrives_once_within_two_seconds_of_its_return() -> Result<()> {
-    let mut world = World::temporary(quick()).await?;
+    let mut world = World::temporary(Options::quick()).await?;
     world.centre.kill().await?;
     let incident = world.press().await?;
     world.restart_centre().await?;
@@ -162,13 +156,13 @@ async fn a_press_while_the_centre_is_gone_arrives_once_within_two_seconds_of_its
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kiosk_killed_in_a_call_loses_a_second_at_most_and_goes_on_as_the_same_incident() -> Result<()> {
-    let mut world = World::temporary(quick()).await?;
+    let mut world = World::temporary(Options::quick()).await?;
     let officer = Officer::open(&Browser::default(), &world.dir).await?;
     officer.on_duty(&world, "aigerim").await?;
     let api = world.api("daulet").await?;
     let incident = world.press().await?;
     officer.sees(&incident, "waiting").await?;
-    officer.key(ENTER).await?;
+    officer.answer().await?;
     officer.sees(&incident, "answered").await?;
     api.incident_when(&incident, "ten seconds recorded", |i| i["recording"]["duration_ms"].as_u64() > Some(10_000))
         .await?;
@@ -182,9 +176,7 @@ async fn a_kiosk_killed_in_a_call_loses_a_second_at_most_and_goes_on_as_the_same
     world.restart_kiosk().await?;
     ensure!(world.open_incident().await?.as_deref() == Some(&*incident), "the same incident goes on");
     officer.picture_moves().await?;
-    officer.key("c").await?;
-    officer.click("verdict-test").await?;
-    officer.click("verdict-confirm").await?;
+    officer.close_as("test").await?;
     world.kiosk_idle().await?;
     api.incident_when(&incident, "recording complete", |i| i["recording"]["complete"] == json!(true)).await?;
     ensure!(count(&api).await? == 1, "one incident");
@@ -214,7 +206,7 @@ async fn playable(world: &World, incident: &str) -> Result<f64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_break_between_page_and_centre_heals_without_a_click() -> Result<()> {
-    let mut world = World::temporary(quick()).await?;
+    let mut world = World::temporary(Options::quick()).await?;
     let mut way = Way::to(world.plain_port).await?;
     // The page comes by a way that can be cut.
     world.plain_port = way.port;

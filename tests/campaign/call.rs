@@ -196,7 +196,7 @@ async fn base(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
             figures.add("mouth_to_ear_up_ms", latency);
         }
         let sent = numbers(scene.officer.js("return window.__sent", vec![]).await?);
-        for latency in latencies(&sent, &speaker_bursts(&scene.world, call.answer_us)?) {
+        for latency in latencies(&sent, &speaker_bursts(&scene.world, &call)?) {
             figures.add("mouth_to_ear_down_ms", latency);
         }
     }
@@ -233,12 +233,14 @@ async fn person_bursts(scene: &Scene, call: &Call) -> Result<Vec<f64>> {
     Ok(left.onsets(0.15, 0.2).into_iter().map(|t| start / 1000.0 + t * 1000.0).collect())
 }
 
-/// Wall clock, ms, of the bursts that left the loudspeaker after the answer.
-fn speaker_bursts(world: &World, answer_us: f64) -> Result<Vec<f64>> {
+/// Wall clock, ms, of the bursts that left the loudspeaker between the answer and the close: the sentence at the
+/// close is no burst of the officer's.
+fn speaker_bursts(world: &World, call: &Call) -> Result<Vec<f64>> {
     let start = speaker_start_us(world)? as f64 / 1000.0;
+    let closed_us = call.incident["timing"]["closed"].as_f64().context("no time of the close")?;
     let sound = Sound::read(&world.speaker_wav(), 0)?;
     let all = sound.onsets(0.15, 0.2).into_iter().map(|t| start + t * 1000.0);
-    Ok(all.filter(|at| *at > answer_us / 1000.0).collect())
+    Ok(all.filter(|at| (call.answer_us / 1000.0..closed_us / 1000.0).contains(at)).collect())
 }
 
 /// Press to first frame in another setting.

@@ -64,7 +64,7 @@ async fn call(world: &World, officer: &Officer, shots: &Path, person: &Path, off
     officer.picture_moves().await.context("live picture before answering")?;
     officer.screenshot(&shots.join("4-alarm.png")).await?;
 
-    officer.key("\u{E007}").await?;
+    officer.answer().await?;
     officer.sees(&incident, "answered").await?;
     let answered_us = wall_us();
     officer.js(RECORD_SOUND, vec![]).await?;

@@ -116,6 +116,18 @@ impl Officer {
         self.client.find(Locator::Css("body")).await?.send_keys(key).await.with_context(|| format!("key {key:?}"))
     }
 
+    /// Answers the alarm on the stage by its key.
+    pub async fn answer(&self) -> Result<()> {
+        self.key("\u{E007}").await
+    }
+
+    /// Closes the incident on the stage with a verdict (`real`, `test` ..).
+    pub async fn close_as(&self, verdict: &str) -> Result<()> {
+        self.key("c").await?;
+        self.click(&format!("verdict-{verdict}")).await?;
+        self.click("verdict-confirm").await
+    }
+
     pub async fn js(&self, script: &str, arguments: Vec<Value>) -> Result<Value> {
         self.client.execute(script, arguments).await.with_context(|| script.to_owned())
     }

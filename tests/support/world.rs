@@ -53,6 +53,13 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// For tests that do not wait for half a minute before the press.
+    pub fn quick() -> Self {
+        Self { pre_event_s: 5, ..Self::default() }
+    }
+}
+
 pub struct World {
     pub options: Options,
     pub dir: PathBuf,
