@@ -1,7 +1,8 @@
 //! The figures of the call, on loopback and over a wire with 60 ms round trip.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -43,6 +44,8 @@ const BURST_EVERY_MS: f64 = 500.0;
 const LISTEN: u32 = 4;
 const ROUND_TRIP: Duration = Duration::from_millis(60);
 const MEMORY_FROM_CALL: u32 = 20;
+/// How long the processes are watched at rest.
+const REST: Duration = Duration::from_secs(30);
 
 pub async fn run(arguments: &Arguments) -> Result<()> {
     let mut figures = Figures::default();
@@ -307,21 +310,32 @@ async fn first(figures: &mut Figures) -> Result<()> {
 async fn leak(calls: u32, figures: &mut Figures) -> Result<()> {
     let scene = Scene::set(options()?, &browser()).await?;
     let parts = [("kiosk", scene.world.kiosk.pid()), ("centre", scene.world.centre.pid())];
+    let from = MEMORY_FROM_CALL.min(calls / 2).max(1);
     let mut before = vec![];
-    for call in 0..calls {
-        scene.call(0).await?;
-        if call + 1 == MEMORY_FROM_CALL.min(calls / 2).max(1) {
-            before = parts.iter().map(|&(_, pid)| usage(pid)).collect::<Result<_>>()?;
+    for call in 1..=calls {
+        let done = scene.call(0).await?;
+        if call == from || call == calls {
+            let whole = |i: &Value| i["recording"]["complete"] == json!(true);
+            scene.api.incident_when(&done.id, "recording complete", whole).await?;
+        }
+        if call % 20 == 0 {
+            let resident: Vec<_> =
+                parts.iter().map(|(name, pid)| Ok((*name, usage(*pid)?.counts[2]))).collect::<Result<_>>()?;
+            eprintln!("after call {call}: {resident:.1?} MB resident");
+        }
+        if call == from {
+            before = at_rest(&parts).await?;
         }
     }
     let mut gained = [0.0f64; 3];
-    for ((name, pid), before) in parts.into_iter().zip(before) {
-        let after = usage(pid)?;
+    for (((name, _), before), after) in parts.into_iter().zip(before).zip(at_rest(&parts).await?) {
         for n in 0..3 {
-            let gain = after[n] - before[n];
+            let gain = after.counts[n] - before.counts[n];
             figures.set(&format!("leak_{}_{name}", ["fds", "threads", "rss_mb"][n]), gain);
             gained[n] = gained[n].max(gain);
         }
+        let new: Vec<_> = after.files.difference(&before.files).collect();
+        eprintln!("{name}: open now and not after call {from}: {new:?}");
     }
     for (n, name) in ["leak_fds", "leak_threads", "leak_rss_mb"].into_iter().enumerate() {
         figures.set(name, gained[n]);
@@ -330,11 +344,43 @@ async fn leak(calls: u32, figures: &mut Figures) -> Result<()> {
     scene.end().await
 }
 
-/// Descriptors, threads, resident memory in MB.
-fn usage(pid: u32) -> Result<[f64; 3]> {
-    let count = |what: &str| std::fs::read_dir(format!("/proc/{pid}/{what}")).map(|all| all.count() as f64);
+/// What a process holds.
+struct Usage {
+    /// Descriptors, threads, resident memory in MB.
+    counts: [f64; 3],
+    /// What the descriptors are open on.
+    files: BTreeSet<String>,
+}
+
+/// What each process holds when it rests: the least of half a minute. What a call leaves for a moment (a delivery's
+/// connection, a thread of a pool that waits for more work) goes within it; what leaks stays.
+async fn at_rest(parts: &[(&str, u32)]) -> Result<Vec<Usage>> {
+    let mut least: Vec<Usage> = parts.iter().map(|&(_, pid)| usage(pid)).collect::<Result<_>>()?;
+    let mut look = tokio::time::interval(Duration::from_millis(250));
+    let until = Instant::now() + REST;
+    while Instant::now() < until {
+        look.tick().await;
+        for (least, &(_, pid)) in least.iter_mut().zip(parts) {
+            let now = usage(pid)?;
+            if now.counts[0] < least.counts[0] {
+                least.files = now.files;
+            }
+            for n in 0..3 {
+                least.counts[n] = least.counts[n].min(now.counts[n]);
+            }
+        }
+    }
+    Ok(least)
+}
+
+fn usage(pid: u32) -> Result<Usage> {
+    let list =
+        |what: &str| std::fs::read_dir(format!("/proc/{pid}/{what}")).map(|all| all.flatten().collect::<Vec<_>>());
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kilobytes =
         status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
-    Ok([count("fd")?, count("task")?, kilobytes.unwrap_or(f64::NAN) / 1024.0])
+    let open = list("fd")?;
+    // One may be closed while the list is read.
+    let files = open.iter().filter_map(|fd| Some(std::fs::read_link(fd.path()).ok()?.display().to_string())).collect();
+    Ok(Usage { counts: [open.len() as f64, list("task")?.len() as f64, kilobytes.unwrap_or(f64::NAN) / 1024.0], files })
 }

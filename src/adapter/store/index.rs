@@ -140,6 +140,8 @@ impl Index {
         db.pragma_update(None, "journal_mode", "wal")?;
         db.pragma_update(None, "synchronous", "full")?;
         db.pragma_update(None, "foreign_keys", "on")?;
+        // KiB. The index is small and read by key: the usual 2 MB would only be memory taken from the board.
+        db.pragma_update(None, "cache_size", -256)?;
         let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if verdict != "ok" {
             return Err(IndexError::Damaged(verdict));
