@@ -3,7 +3,7 @@
 //! ```text
 //!   press                                                                             officer's page
 //!     |                                                                                  ^      |
-//!  adapter/sim_panel      kiosk/ (shell) -- owns --> machine/ (pure)                      | ws   | WebRTC
+//!  adapter/panel          kiosk/ (shell) -- owns --> machine/ (pure)                      | ws   | WebRTC
 //!     |  events ---------> inbox   | effects                                              |      |
 //!     |                            v                                                   centre/web, centre/desk (pure)
 //!  adapter/media <----- ports: media, leg, link, store                                    ^      |

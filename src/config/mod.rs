@@ -9,4 +9,4 @@ pub mod kiosk;
 pub mod load;
 
 pub use kiosk::KioskConfig;
-pub use load::{ConfigError, ConfigErrors, Key, Layers, Reader};
+pub use load::{ConfigError, ConfigErrors, Key, Layers, Reader, Scalar};
