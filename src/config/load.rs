@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
+use super::Scalar;
+
 /// A larger file is a mistake, not a configuration.
 const MAX_FILE: u64 = 1024 * 1024;
 
@@ -124,15 +126,6 @@ struct Leaf {
     value: Value,
     /// None: the built-in default.
     origin: Option<(PathBuf, usize)>,
-}
-
-/// A value that may be a number or text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scalar {
-    /// A whole number.
-    Number(u32),
-    /// Text, not empty.
-    Text(String),
 }
 
 /// The merged layers, to be read key by key; [`Reader::finish`] tells what was wrong.

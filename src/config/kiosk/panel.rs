@@ -6,7 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::super::load::{Layers, Reader, Scalar};
+use super::super::Scalar;
+use super::super::load::{Layers, Reader};
 use super::KEYS;
 use crate::wire::Output;
 
