@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::{IncidentId, OutputState};
 use crate::wire::down::Standing;
 use crate::wire::ids::KioskId;
 use crate::wire::up::{ButtonLine, Fault, FaultKind};
+use crate::wire::{IncidentId, OutputState};
 
 /// Longest line either side reads, bytes.
 pub const MAX_LINE: usize = 4 * 1024;

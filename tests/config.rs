@@ -180,7 +180,10 @@ fn a_panel_is_told_line_by_line_and_what_has_no_line_is_not_fitted() {
     assert_eq!((button.line, button.active_low, button.normally_closed), (LineConfig::Offset(17), true, true));
     assert_eq!((button.bias, button.debounce), (BiasConfig::Up, Duration::from_millis(10)));
     let second = panel.second_button.expect("fitted");
-    assert_eq!((second.line, second.active_low, second.bias), (LineConfig::Name("SECOND".into()), false, BiasConfig::Down));
+    assert_eq!(
+        (second.line, second.active_low, second.bias),
+        (LineConfig::Name("SECOND".into()), false, BiasConfig::Down)
+    );
     assert_eq!(second.debounce, Duration::from_millis(25));
     assert!(panel.tamper.expect("fitted").normally_closed, "closed while the case is");
     assert_eq!(panel.lamp_sent.expect("fitted").line, LineConfig::Name("LAMP_YELLOW".into()));
@@ -193,17 +196,37 @@ fn a_panel_is_told_line_by_line_and_what_has_no_line_is_not_fitted() {
 #[test]
 fn a_panel_that_cannot_be_is_told_with_line_and_key() {
     for (from, to, wanted) in [
-        ("\"gpiocdev\"", "\"sysfs\"", "c.toml:15: panel.driver: expected \"sim\" or \"gpiocdev\" or \"rppal\", found \"sysfs\""),
+        (
+            "\"gpiocdev\"",
+            "\"sysfs\"",
+            "c.toml:15: panel.driver: expected \"sim\" or \"gpiocdev\" or \"rppal\", found \"sysfs\"",
+        ),
         ("button.line = 17\n", "\n", "c.toml:15: panel.driver: a real panel needs panel.button.line, found none"),
         (
             "heater.line = 26",
             "heater.line = 17",
             "c.toml:23: panel.heater.line: expected a line of its own, found 17, which panel.button.line uses",
         ),
-        ("heater.line = 26", "heater.line = -1", "c.toml:23: panel.heater.line: expected a line's number or name, found -1"),
-        ("heater.line = 26", "heater.line = true", "c.toml:23: panel.heater.line: expected a line's number or name, found true"),
-        ("contact = \"closed\"", "contact = \"shut\"", "c.toml:18: panel.button.contact: expected \"open\" or \"closed\", found \"shut\""),
-        ("debounce_ms = 25", "debounce_ms = 0", "c.toml:19: panel.second_button.debounce_ms: expected 1 to 1000, found 0"),
+        (
+            "heater.line = 26",
+            "heater.line = -1",
+            "c.toml:23: panel.heater.line: expected a line's number or name, found -1",
+        ),
+        (
+            "heater.line = 26",
+            "heater.line = true",
+            "c.toml:23: panel.heater.line: expected a line's number or name, found true",
+        ),
+        (
+            "contact = \"closed\"",
+            "contact = \"shut\"",
+            "c.toml:18: panel.button.contact: expected \"open\" or \"closed\", found \"shut\"",
+        ),
+        (
+            "debounce_ms = 25",
+            "debounce_ms = 0",
+            "c.toml:19: panel.second_button.debounce_ms: expected 1 to 1000, found 0",
+        ),
         ("line = 24, ", "", "c.toml:22: panel.strobe.in_alarm: needs panel.strobe.line, found none"),
         (
             "tamper.line = 5",
@@ -215,7 +238,10 @@ fn a_panel_that_cannot_be_is_told_with_line_and_key() {
     }
     let no_chip = errors(&format!("{GOOD}{}", PANEL.replace("chip = \"pinctrl-bcm2711\"\n", "")));
     assert_eq!(no_chip.len(), 4, "{no_chip:?}");
-    assert_eq!(no_chip[0], "c.toml:16: panel.button.line: expected panel.chip beside a line by number, found 17 and no chip");
+    assert_eq!(
+        no_chip[0],
+        "c.toml:16: panel.button.line: expected panel.chip beside a line by number, found 17 and no chip"
+    );
     let names = errors(&format!("{GOOD}{}", PANEL.replace("gpiocdev", "rppal")));
     assert_eq!(names.len(), 2, "{names:?}");
     let wanted = "panel.second_button.line: expected a BCM number from 0 to 53 for driver \"rppal\", found \"SECOND\"";

@@ -167,7 +167,10 @@ fn may_repeat(event: &Event) -> bool {
     matches!(
         event,
         Event::Switch { .. }
-            | Event::Pressed { .. } | Event::KeyFrameWanted | Event::OfferMade { .. } | Event::RecordingSealed { .. }
+            | Event::Pressed { .. }
+            | Event::KeyFrameWanted
+            | Event::OfferMade { .. }
+            | Event::RecordingSealed { .. }
     )
 }
 

@@ -650,8 +650,10 @@ fn a_line_that_chatters_is_one_incident_and_a_fault_and_no_flood() {
         chatter(Duration::ZERO, 250),
         chatter(Duration::from_secs(5), 250),
     ));
-    let opened: Vec<&str> = told.lines().filter(|line| line.contains("keep A") || line.contains("say Calling")).collect();
-    let fault = "fault ButtonStuck (expected at most 20 edges a second, found more for 3 s: the line chatters), Fault on";
+    let opened: Vec<&str> =
+        told.lines().filter(|line| line.contains("keep A") || line.contains("say Calling")).collect();
+    let fault =
+        "fault ButtonStuck (expected at most 20 edges a second, found more for 3 s: the line chatters), Fault on";
     let faults: Vec<&str> = told.lines().filter(|line| line.contains("ButtonStuck")).collect();
     assert_eq!(faults.len(), 2, "{told}");
     assert!(faults[0].starts_with("3s: ") && faults[0].ends_with(fault), "{}", faults[0]);

@@ -109,10 +109,9 @@ async fn a_press_of_the_button_lights_the_lamp_and_is_measured() {
     board.set(Input::Button, true);
     board.set(Input::Button, false);
     lit(&board, SENT, true);
-    let found = until(&kiosk, "an incident and its figure", |s| {
-        s.incident.is_some() && s.panel.press_to_lamp_ms.is_some()
-    })
-    .await;
+    let found =
+        until(&kiosk, "an incident and its figure", |s| s.incident.is_some() && s.panel.press_to_lamp_ms.is_some())
+            .await;
     let lamp = found.panel.press_to_lamp_ms.clone().expect("waited for");
     assert_eq!(lamp.count, 1, "{lamp:?}");
     assert!(lamp.median > 0.0 && lamp.p95 < 20_000.0, "{lamp:?}");

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sos::adapter::panel::{
     Bias, Driver, Gpiocdev, InputLine, Line, OutputLine, PanelAdapter, Role, Rppal, Sim, Wiring, make_safe,
@@ -12,6 +13,9 @@ use sos::kiosk::Inbox;
 use sos::kiosk::ports::{Hand, Input, Panel};
 use sos::machine::Settings;
 use sos::machine::words::Lamp;
+
+/// Opening lines takes milliseconds.
+const ARMED_WITHIN: Duration = Duration::from_millis(300);
 
 /// The panel, and what moves it if it is simulated.
 pub type Made = (Box<dyn Panel>, Option<Arc<dyn Hand>>);
@@ -25,7 +29,10 @@ pub fn make(config: &PanelConfig, inbox: &Inbox) -> std::io::Result<Made> {
         PanelDriver::Gpiocdev => Arc::new(Gpiocdev),
         PanelDriver::Rppal => Arc::new(Rppal),
     };
-    Ok((Box::new(PanelAdapter::start(wiring(config), driver, inbox.clone())?), hand))
+    let panel = PanelAdapter::start(wiring(config), driver, inbox.clone())?;
+    // READY means that the button is armed; a panel that hangs must not keep the daemon from the rest.
+    panel.armed(ARMED_WITHIN);
+    Ok((Box::new(panel), hand))
 }
 
 /// What the machine goes by.
@@ -59,11 +66,8 @@ fn wiring(config: &PanelConfig) -> Wiring {
         (Input::SecondButton, &config.second_button),
         (Input::Tamper, &config.tamper),
     ];
-    let lamps = [
-        (Lamp::Sent, &config.lamp_sent),
-        (Lamp::Answered, &config.lamp_answered),
-        (Lamp::Fault, &config.lamp_fault),
-    ];
+    let lamps =
+        [(Lamp::Sent, &config.lamp_sent), (Lamp::Answered, &config.lamp_answered), (Lamp::Fault, &config.lamp_fault)];
     let lamps = lamps.into_iter().filter_map(|(lamp, line)| Some((Role::Lamp(lamp), line.as_ref()?)));
     let switched = config.outputs.iter().map(|(output, line)| (Role::Output(*output), line));
     Wiring {

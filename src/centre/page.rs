@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::{IncidentId, Output, OutputState};
 use crate::wire::down::{Standing, Verdict};
 use crate::wire::ids::KioskId;
 use crate::wire::up::{Fault, Mark, Place, PressOrigin};
+use crate::wire::{IncidentId, Output, OutputState};
 
 /// Centre to page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use crate::control::PanelView;
 use crate::machine::words::{Lamp, Light, Prompt};
-use crate::wire::{IncidentId, Output};
 use crate::wire::up::{Alarm, Heartbeat, IncidentEvent, PressOrigin, SignalUp};
+use crate::wire::{IncidentId, Output};
 
 /// Lamps and outputs. Buttons and the tamper contact come as events.
 pub trait Panel: Send {
@@ -54,6 +53,7 @@ pub trait Hand: Send + Sync {
     fn set(&self, input: Input, active: bool);
 }
 
+pub use crate::control::{LineView, PanelView};
 pub use crate::wire::Medium;
 
 /// One RTP packet's worth of live media.

@@ -156,7 +156,11 @@ impl Shell {
         let now = self.clock.machine_time(at);
         match &event {
             Event::Tick => {}
-            Event::Pressed { .. } | Event::Switch { .. } | Event::OutputIs { .. } | Event::Acknowledged { .. } | Event::Stands { .. } => info!(?event, "event"),
+            Event::Pressed { .. }
+            | Event::Switch { .. }
+            | Event::OutputIs { .. }
+            | Event::Acknowledged { .. }
+            | Event::Stands { .. } => info!(?event, "event"),
             Event::KeepFailed { .. } | Event::RecordingFailed { .. } => warn!(?event, "event"),
             _ => debug!(?event, "event"),
         }

@@ -154,9 +154,7 @@ impl Button {
     pub fn trouble(&self, settings: &Settings) -> Option<String> {
         match self.line {
             Line::Released | Line::Down { .. } | Line::Held { .. } => None,
-            Line::Stuck => {
-                Some(format!("expected a release, found it held for {} s", settings.stuck_after.as_secs()))
-            }
+            Line::Stuck => Some(format!("expected a release, found it held for {} s", settings.stuck_after.as_secs())),
             Line::Chattering { .. } => Some(format!(
                 "expected at most {} edges a second, found more for {} s: the line chatters",
                 settings.chatter_edges, settings.chatter_seconds

@@ -19,9 +19,10 @@ pub fn run(shared: &Shared) {
     let mut contacts = Contacts::default();
     let mut tries = 0;
     while !shared.stopped() {
-        let end = shared.driver.open_inputs(&shared.wiring).and_then(|mut inputs| {
-            read(shared, &mut *inputs, &mut contacts, &mut tries)
-        });
+        let end = shared
+            .driver
+            .open_inputs(&shared.wiring)
+            .and_then(|mut inputs| read(shared, &mut *inputs, &mut contacts, &mut tries));
         if let Err(why) = end {
             let gap = shared.lost(Half::Inputs, &why, tries);
             tries += 1;
@@ -30,12 +31,7 @@ pub fn run(shared: &Shared) {
     }
 }
 
-fn read(
-    shared: &Shared,
-    inputs: &mut dyn Inputs,
-    contacts: &mut Contacts,
-    tries: &mut u32,
-) -> Result<(), PanelError> {
+fn read(shared: &Shared, inputs: &mut dyn Inputs, contacts: &mut Contacts, tries: &mut u32) -> Result<(), PanelError> {
     // The level first: a button held since before gives no edge.
     let now = Instant::now();
     for line in &shared.wiring.inputs {

@@ -28,9 +28,8 @@ pub use self::sim::{Sim, SimBoard};
 pub use self::wiring::{Bias, InputLine, Line, OutputLine, Role, Wiring};
 
 use self::state::Shared;
-use crate::control::PanelView;
 use crate::kiosk::Inbox;
-use crate::kiosk::ports::{Input, Panel};
+use crate::kiosk::ports::{Input, Panel, PanelView};
 use crate::machine::words::{Lamp, Light};
 use crate::wire::Output;
 
@@ -106,6 +105,11 @@ impl PanelAdapter {
         thread::Builder::new().name("panel-in".to_owned()).spawn(move || inputs::run(&reads))?;
         let outputs = thread::Builder::new().name("panel-out".to_owned()).spawn(move || outputs::run(&sets))?;
         Ok(Self { shared, outputs: Some(outputs) })
+    }
+
+    /// Waits until the button is armed, or is known not to be; `within` at most.
+    pub fn armed(&self, within: Duration) {
+        self.shared.tried(within);
     }
 }
 

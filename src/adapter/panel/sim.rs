@@ -33,6 +33,8 @@ struct State {
     edges: VecDeque<Edge>,
     outputs: BTreeMap<Role, bool>,
     unplugged: bool,
+    /// Somebody has the inputs open: before that there are levels and no edges.
+    open: bool,
 }
 
 impl Sim {
@@ -53,6 +55,7 @@ impl SimBoard {
         let mut state = self.state();
         state.unplugged = unplugged;
         if unplugged {
+            state.open = false;
             state.edges.clear();
             state.outputs.clear();
         }
@@ -83,7 +86,7 @@ impl Hand for SimBoard {
     fn set(&self, input: Input, active: bool) {
         let mut state = self.state();
         state.inputs.insert(input, active);
-        if !state.unplugged {
+        if state.open {
             if state.edges.len() == EDGES {
                 state.edges.pop_front();
             }
@@ -99,7 +102,9 @@ impl Driver for Sim {
     }
 
     fn open_inputs(&self, _wiring: &Wiring) -> Result<Box<dyn Inputs>, PanelError> {
-        SimBoard::there(&self.board.state())?;
+        let mut state = self.board.state();
+        SimBoard::there(&state)?;
+        state.open = true;
         Ok(Box::new(Lines { board: self.board() }))
     }
 

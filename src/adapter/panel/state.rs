@@ -11,9 +11,8 @@ use tracing::{debug, warn};
 
 use super::wiring::{Role, Wiring};
 use super::{Driver, PanelError};
-use crate::control::{LineView, PanelView};
 use crate::kiosk::latency::Latencies;
-use crate::kiosk::ports::Input;
+use crate::kiosk::ports::{Input, LineView, PanelView};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
 use crate::machine::words::Light;
@@ -51,6 +50,8 @@ pub struct Shared {
 #[derive(Default)]
 struct State {
     stopped: bool,
+    /// Opening the inputs was tried: they are armed, or lost.
+    tried: bool,
     /// Counts what was wanted anew, so that a waiter sees what came while it worked.
     news: u64,
     wanted: BTreeMap<Role, Wanted>,
@@ -113,6 +114,13 @@ impl Shared {
         }
     }
 
+    /// Waits until the inputs were tried for the first time, `within` at most.
+    pub fn tried(&self, within: Duration) {
+        let state = self.state();
+        // Whatever came of it is told through the inbox.
+        drop(self.wake.wait_timeout_while(state, within, |state| !state.tried));
+    }
+
     pub fn wanted(&self, role: Role) -> Wanted {
         self.state().wanted.get(&role).copied().unwrap_or(Wanted { light: Light::Off, pressed: None })
     }
@@ -145,6 +153,8 @@ impl Shared {
     /// A half cannot be had. Gives how long to wait before the next try.
     pub fn lost(&self, half: Half, why: &PanelError, tries: u32) -> Duration {
         let mut state = self.state();
+        state.tried |= half == Half::Inputs;
+        self.wake.notify_all();
         let news = state.lost.insert(half, why.0.clone()).is_none_or(|before| before != why.0);
         let detail = detail(&state.lost);
         drop(state);
@@ -159,6 +169,8 @@ impl Shared {
     /// A half is open.
     pub fn found(&self, half: Half) {
         let mut state = self.state();
+        state.tried |= half == Half::Inputs;
+        self.wake.notify_all();
         if state.lost.remove(&half).is_none() {
             return;
         }

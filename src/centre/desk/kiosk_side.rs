@@ -195,7 +195,8 @@ impl Desk {
         let Some(known) = self.meet(&kiosk, turn) else { return };
         let faults = bounded_faults(beat.faults);
         let outputs = known_outputs(&beat.outputs);
-        let switched: Vec<_> = outputs.iter().filter(|is| is.on != was_on(&known.view.outputs, is.output)).copied().collect();
+        let switched: Vec<_> =
+            outputs.iter().filter(|is| is.on != was_on(&known.view.outputs, is.output)).copied().collect();
         let news = !known.view.alive || known.view.faults != faults || known.view.outputs != outputs;
         known.view.outputs = outputs;
         known.view.alive = true;

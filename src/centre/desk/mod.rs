@@ -24,9 +24,9 @@ mod model;
 mod page_side;
 mod pages;
 mod reports;
-mod switch;
 #[cfg(test)]
 mod script;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod time;

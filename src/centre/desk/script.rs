@@ -12,11 +12,11 @@ use super::{Desk, Effect, Event, Now};
 use crate::centre::gateway::{GatewayCommand, GatewayEvent};
 use crate::centre::page::{FromPage, RecordingView, ToPage};
 use crate::wire::down::{OrderKind, Verdict};
-use crate::wire::{Output, OutputState};
 use crate::wire::up::{
     Alarm, ButtonLine, Heartbeat, IncidentEvent, IncidentReport, KioskState, Place, PressOrigin, SessionOffer, SignalUp,
 };
 use crate::wire::{IncidentId, KioskId, SessionId};
+use crate::wire::{Output, OutputState};
 
 /// Wall clock of second 0.
 pub const START_US: i64 = 1_700_000_000_000_000;

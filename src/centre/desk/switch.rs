@@ -4,9 +4,9 @@ use crate::centre::gateway::PageId;
 use crate::wire::down::{OrderKind, Standing};
 use crate::wire::{IncidentId, Output};
 
+use super::Desk;
 use super::effect::{Effect, Turn};
 use super::page_side::Refusal;
-use super::Desk;
 
 impl Desk {
     pub(super) fn switch(

@@ -658,9 +658,9 @@ fn an_officer_switches_what_the_kiosk_has_in_a_call_of_their_own() {
          1 store has A
          2 page 1 switches A strobe on
          3 page 1 answers A
+         3 page 2 switches A strobe on
          4 page 1 switches A strobe on
          5 page 1 switches A relay on
-         6 page 2 switches A strobe on
          7 page 1 switches B strobe on
          8 page 1 shuts A
          9 page 1 switches A strobe on",
@@ -670,9 +670,9 @@ fn an_officer_switches_what_the_kiosk_has_in_a_call_of_their_own() {
         about,
         [
             "2 page 1 < refused switch: it is not answered",
+            "3 page 2 < refused switch: it is ana's",
             "4 order north A strobe on",
             "5 page 1 < refused switch: north has no relay",
-            "6 page 2 < refused switch: it is ana's",
             "7 page 1 < refused switch: there is no such open incident",
             "9 page 1 < refused switch: it is not answered",
         ]

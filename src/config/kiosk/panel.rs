@@ -142,8 +142,7 @@ pub(super) fn read(r: &mut Reader) -> Option<PanelConfig> {
 }
 
 fn driver(r: &mut Reader) -> Option<PanelDriver> {
-    let words =
-        [("sim", PanelDriver::Sim), ("gpiocdev", PanelDriver::Gpiocdev), ("rppal", PanelDriver::Rppal)];
+    let words = [("sim", PanelDriver::Sim), ("gpiocdev", PanelDriver::Gpiocdev), ("rppal", PanelDriver::Rppal)];
     r.choice("panel.driver", &words)
 }
 
@@ -191,21 +190,11 @@ fn input(r: &mut Reader, name: &str, used: &mut Used) -> Option<InputConfig> {
     let line = line(r, name, used);
     let active_low = active_low(r, name);
     let normally_closed = r.choice(&format!("panel.{name}.contact"), &[("open", false), ("closed", true)]);
-    let biases = [
-        ("up", BiasConfig::Up),
-        ("down", BiasConfig::Down),
-        ("off", BiasConfig::Off),
-        ("as-is", BiasConfig::AsIs),
-    ];
+    let biases =
+        [("up", BiasConfig::Up), ("down", BiasConfig::Down), ("off", BiasConfig::Off), ("as-is", BiasConfig::AsIs)];
     let bias = r.choice(&format!("panel.{name}.bias"), &biases);
     let debounce = Duration::from_millis(r.integer(&format!("panel.{name}.debounce_ms"), 1..=1000).into());
-    Some(InputConfig {
-        line: line?,
-        active_low: active_low?,
-        normally_closed: normally_closed?,
-        bias: bias?,
-        debounce,
-    })
+    Some(InputConfig { line: line?, active_low: active_low?, normally_closed: normally_closed?, bias: bias?, debounce })
 }
 
 fn output(r: &mut Reader, name: &str, used: &mut Used) -> Option<OutputConfig> {
