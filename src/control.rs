@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::IncidentId;
 use crate::wire::down::Standing;
 use crate::wire::ids::KioskId;
 use crate::wire::up::{ButtonLine, Fault, FaultKind};
+use crate::wire::{IncidentId, OutputState};
 
 /// Longest line either side reads, bytes.
 pub const MAX_LINE: usize = 4 * 1024;
@@ -19,14 +19,26 @@ pub const MAX_ANSWER: usize = 4 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Presses the simulated button and, unless `hold`, lets it go.
+    /// Presses as the button would and, unless `hold`, lets go.
     Press {
         /// Leave it down.
         #[serde(default)]
         hold: bool,
+        /// The second button of the simulated panel instead.
+        #[serde(default)]
+        second: bool,
     },
     /// Lets it go.
-    Release,
+    Release {
+        /// The second button of the simulated panel instead.
+        #[serde(default)]
+        second: bool,
+    },
+    /// Opens or closes the case of the simulated panel.
+    Tamper {
+        /// Open.
+        open: bool,
+    },
     /// How the kiosk is.
     Status,
     /// The last events, oldest first.
@@ -89,6 +101,12 @@ pub struct Status {
     pub standby: bool,
     /// The button's line.
     pub button: ButtonLine,
+    /// The second button's line; absent where there is none.
+    pub second_button: Option<ButtonLine>,
+    /// The outputs that are fitted, as they are.
+    pub outputs: Vec<OutputState>,
+    /// The panel's lines as they are.
+    pub panel: PanelView,
     /// Lamps that are not dark, for the simulated panel and for people at a distance.
     pub lamps: Vec<LampState>,
     /// Age of the newest camera frame, ms; absent before the first.
@@ -147,6 +165,43 @@ pub struct LampState {
     pub light: String,
 }
 
+/// The panel as it is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PanelView {
+    /// The driver, as the configuration calls it.
+    pub driver: String,
+    /// Why lines cannot be read or set now.
+    pub lost: Option<String>,
+    /// Lines that are fitted.
+    pub lines: Vec<LineView>,
+    /// Milliseconds from the button's edge to the lit lamp, the newest presses; absent before the first.
+    pub press_to_lamp_ms: Option<LatencyView>,
+}
+
+/// A line of the panel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineView {
+    /// As the configuration calls it: `button`, `lamp_sent` ...
+    pub name: String,
+    /// Offset or name of the line.
+    pub line: String,
+    /// `pressed`, `released`, `open`, `closed`, `on`, `off`, `blinking`, `unknown`.
+    pub state: String,
+}
+
+/// How long something took, milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LatencyView {
+    /// How many times since the daemon's start.
+    pub count: u64,
+    /// The newest, newest first.
+    pub newest: Vec<f64>,
+    /// Median of the newest hundred.
+    pub median: f64,
+    /// 95th percentile of the newest hundred.
+    pub p95: f64,
+}
+
 /// A newest frame or sound older than this proves nothing, ms.
 const STALE_MS: u64 = 3_000;
 
@@ -163,6 +218,7 @@ impl Status {
         say(!self.link_up, "no connection to the broker".to_owned());
         say(self.link_up && !self.centre_present, "nobody is at the centre's end".to_owned());
         say(self.button == ButtonLine::Stuck, "the button is stuck".to_owned());
+        say(self.second_button == Some(ButtonLine::Stuck), "the second button is stuck".to_owned());
         say(self.standby && !self.leg_up, "the media leg to the centre is down".to_owned());
         for (what, age) in [("camera frame", self.frame_age_ms), ("microphone sound", self.sound_age_ms)] {
             match age {

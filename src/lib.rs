@@ -3,7 +3,7 @@
 //! ```text
 //!   press                                                                             officer's page
 //!     |                                                                                  ^      |
-//!  adapter/sim_panel      kiosk/ (shell) -- owns --> machine/ (pure)                      | ws   | WebRTC
+//!  adapter/panel          kiosk/ (shell) -- owns --> machine/ (pure)                      | ws   | WebRTC
 //!     |  events ---------> inbox   | effects                                              |      |
 //!     |                            v                                                   centre/web, centre/desk (pure)
 //!  adapter/media <----- ports: media, leg, link, store                                    ^      |
@@ -33,8 +33,9 @@
 //!
 //! **To change X go to Y:** what crosses between kiosk and centre: `wire/` (then `UPDATE_DOCS=1` for
 //! `docs/asyncapi.json`); what happens at a press: `machine/call.rs`; a configuration key: `config/kiosk.rs`,
-//! `config/centre.rs`; picture and sound: `adapter/media/`; who answers what: `centre/desk/`; what crosses
-//! between legs: `centre/gateway/`; the page: `centre/console/`; words of the page: `centre/console/src/i18n/`.
+//! `config/centre.rs`; picture and sound: `adapter/media/`; buttons, lamps, outputs: `adapter/panel/`; who answers
+//! what: `centre/desk/`; what crosses between legs: `centre/gateway/`; the page: `centre/console/`; words of the
+//! page: `centre/console/src/i18n/`.
 
 #[cfg(feature = "kiosk")]
 pub mod adapter;

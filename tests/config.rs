@@ -1,9 +1,11 @@
 //! The kiosk's configuration from real files: layers, defaults, and errors that name file, line and key.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use sos::config::kiosk::{KEYS, SourceDriver};
+use sos::config::kiosk::{BiasConfig, KEYS, LineConfig, PanelConfig, PanelDriver, SourceDriver};
 use sos::config::{KioskConfig, Layers, Reader};
+use sos::wire::Output;
 use tempfile::TempDir;
 
 const GOOD: &str = r#"
@@ -153,4 +155,107 @@ fn each_key_has_a_doc_and_an_example_that_is_toml_and_a_default_that_is_right() 
     let found = KioskConfig::read(Reader::open(KEYS, &Layers { files: vec![], must_exist: false }));
     let missing: Vec<_> = found.expect_err("keys are missing").0.into_iter().filter_map(|error| error.key).collect();
     assert_eq!(missing, ["id", "place.name", "centre.broker", "centre.delivery"]);
+}
+
+const PANEL: &str = r#"
+[panel]
+driver = "gpiocdev"
+chip = "pinctrl-bcm2711"
+button.line = 17
+button.contact = "closed"
+second_button = { line = "SECOND", active = "high", bias = "down", debounce_ms = 25 }
+tamper.line = 5
+lamp_sent.line = "LAMP_YELLOW"
+strobe = { line = 24, active = "low", in_alarm = true }
+heater.line = 26
+"#;
+
+#[test]
+fn a_panel_is_told_line_by_line_and_what_has_no_line_is_not_fitted() {
+    let dir = TempDir::new().expect("a directory");
+    let file = write(&dir, "c.toml", &format!("{GOOD}{PANEL}"));
+    let panel = KioskConfig::load(&Layers::only(file)).expect("right").panel;
+    assert_eq!((panel.driver, panel.chip.as_deref()), (PanelDriver::Gpiocdev, Some("pinctrl-bcm2711")));
+    let button = panel.button.expect("fitted");
+    assert_eq!((button.line, button.active_low, button.normally_closed), (LineConfig::Offset(17), true, true));
+    assert_eq!((button.bias, button.debounce), (BiasConfig::Up, Duration::from_millis(10)));
+    let second = panel.second_button.expect("fitted");
+    assert_eq!(
+        (second.line, second.active_low, second.bias),
+        (LineConfig::Name("SECOND".into()), false, BiasConfig::Down)
+    );
+    assert_eq!(second.debounce, Duration::from_millis(25));
+    assert!(panel.tamper.expect("fitted").normally_closed, "closed while the case is");
+    assert_eq!(panel.lamp_sent.expect("fitted").line, LineConfig::Name("LAMP_YELLOW".into()));
+    assert!(panel.lamp_answered.is_none() && panel.lamp_fault.is_none());
+    let outputs: Vec<_> = panel.outputs.iter().map(|(output, line)| (*output, line.active_low)).collect();
+    assert_eq!(outputs, [(Output::Strobe, true), (Output::Heater, false)]);
+    assert!(panel.strobe_in_alarm);
+}
+
+#[test]
+fn a_panel_that_cannot_be_is_told_with_line_and_key() {
+    for (from, to, wanted) in [
+        (
+            "\"gpiocdev\"",
+            "\"sysfs\"",
+            "c.toml:15: panel.driver: expected \"sim\" or \"gpiocdev\" or \"rppal\", found \"sysfs\"",
+        ),
+        ("button.line = 17\n", "\n", "c.toml:15: panel.driver: a real panel needs panel.button.line, found none"),
+        (
+            "heater.line = 26",
+            "heater.line = 17",
+            "c.toml:23: panel.heater.line: expected a line of its own, found 17, which panel.button.line uses",
+        ),
+        (
+            "heater.line = 26",
+            "heater.line = -1",
+            "c.toml:23: panel.heater.line: expected a line's number or name, found -1",
+        ),
+        (
+            "heater.line = 26",
+            "heater.line = true",
+            "c.toml:23: panel.heater.line: expected a line's number or name, found true",
+        ),
+        (
+            "contact = \"closed\"",
+            "contact = \"shut\"",
+            "c.toml:18: panel.button.contact: expected \"open\" or \"closed\", found \"shut\"",
+        ),
+        (
+            "debounce_ms = 25",
+            "debounce_ms = 0",
+            "c.toml:19: panel.second_button.debounce_ms: expected 1 to 1000, found 0",
+        ),
+        ("line = 24, ", "", "c.toml:22: panel.strobe.in_alarm: needs panel.strobe.line, found none"),
+        (
+            "tamper.line = 5",
+            "tamper.wire = 5",
+            "c.toml:20: panel.tamper.wire: unknown key; expected one of line, active, contact, bias, debounce_ms",
+        ),
+    ] {
+        assert_eq!(errors(&format!("{GOOD}{}", PANEL.replace(from, to))), [wanted], "{from} -> {to}");
+    }
+    let no_chip = errors(&format!("{GOOD}{}", PANEL.replace("chip = \"pinctrl-bcm2711\"\n", "")));
+    assert_eq!(no_chip.len(), 4, "{no_chip:?}");
+    assert_eq!(
+        no_chip[0],
+        "c.toml:16: panel.button.line: expected panel.chip beside a line by number, found 17 and no chip"
+    );
+    let names = errors(&format!("{GOOD}{}", PANEL.replace("gpiocdev", "rppal")));
+    assert_eq!(names.len(), 2, "{names:?}");
+    let wanted = "panel.second_button.line: expected a BCM number from 0 to 53 for driver \"rppal\", found \"SECOND\"";
+    assert_eq!(names[0], format!("c.toml:19: {wanted}"));
+}
+
+#[test]
+fn what_can_be_understood_of_a_panel_is_saved_from_a_broken_file() {
+    let dir = TempDir::new().expect("a directory");
+    let broken = format!("{GOOD}{PANEL}").replace("\"gpiocdev\"", "\"sysfs\"").replace("line = 26", "line = []");
+    let panel = PanelConfig::salvage(&Layers::only(write(&dir, "c.toml", &format!("colour = 1\n{broken}"))));
+    assert_eq!((panel.driver, panel.chip.as_deref()), (PanelDriver::Gpiocdev, Some("pinctrl-bcm2711")));
+    assert_eq!(panel.lamp_sent.expect("understood").line, LineConfig::Name("LAMP_YELLOW".into()));
+    assert_eq!(panel.outputs.len(), 1, "{:?}", panel.outputs);
+    let none = PanelConfig::salvage(&Layers::only(dir.path().join("absent.toml")));
+    assert_eq!((none.driver, none.outputs.len()), (PanelDriver::Sim, 0));
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use sos::machine::{Effect, Event, Machine, Settings};
 use sos::wire::down::Standing;
 use sos::wire::up::{Fault, FaultKind, IncidentReport, PressOrigin};
-use sos::wire::{IncidentId, SessionId};
+use sos::wire::{IncidentId, Output, SessionId};
 use uuid::Uuid;
 
 /// Ids are few, so that events meet incidents that are open, closed and never heard of.
@@ -25,17 +25,21 @@ fn standing() -> impl Strategy<Value = Standing> {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let origin = PressOrigin::Button;
+    let origin = || prop_oneof![Just(PressOrigin::Button), Just(PressOrigin::SecondButton), Just(PressOrigin::Control)];
+    let output = || prop::sample::select(Output::ALL.to_vec());
     let fault = Fault { kind: FaultKind::CameraLost, detail: "gone".to_owned() };
     prop_oneof![
-        4 => id().prop_map(move |incident| Event::Pressed { origin, incident }),
-        1 => id().prop_map(move |incident| Event::HeldAtStart { origin, incident }),
-        3 => Just(Event::Released),
+        4 => (origin(), id()).prop_map(|(origin, incident)| Event::Pressed { origin, incident }),
+        1 => (origin(), id()).prop_map(|(origin, incident)| Event::HeldAtStart { origin, incident }),
+        3 => origin().prop_map(|origin| Event::Released { origin }),
+        1 => any::<bool>().prop_map(|open| Event::Case { open }),
+        3 => (id(), output(), any::<bool>()).prop_map(|(incident, output, on)| Event::Switch { incident, output, on }),
+        1 => (output(), any::<bool>()).prop_map(|(output, on)| Event::OutputIs { output, on }),
         1 => id().prop_map(|incident| Event::Kept { incident }),
         1 => id().prop_map(|incident| Event::KeepFailed { incident, why: "full".to_owned() }),
-        1 => (id(), any::<bool>(), any::<u32>()).prop_map(move |(incident, acknowledged, presses)| Event::Restored {
+        1 => (id(), any::<bool>(), any::<u32>()).prop_map(|(incident, acknowledged, presses)| Event::Restored {
             incident,
-            origin,
+            origin: PressOrigin::Button,
             presses,
             acknowledged
         }),
@@ -59,6 +63,12 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+const FITTED: [Output; 2] = [Output::Strobe, Output::Relay];
+
+fn fitted() -> Settings {
+    Settings { second_button: true, outputs: FITTED.into(), ..Settings::default() }
+}
+
 /// What the outside would see, from the effects alone.
 #[derive(Debug, Default)]
 struct World {
@@ -70,6 +80,7 @@ struct World {
     leg: bool,
     recording: BTreeSet<IncidentId>,
     faults: BTreeSet<FaultKind>,
+    outputs: BTreeSet<Output>,
 }
 
 impl World {
@@ -120,6 +131,14 @@ impl World {
                 assert!(self.recording.insert(*incident), "recorded twice");
             }
             Effect::StopRecording { incident } => assert!(self.recording.remove(incident), "stopped, never started"),
+            Effect::Output { output, on } => {
+                assert!(FITTED.contains(output), "{output:?} is not fitted");
+                if *on {
+                    self.outputs.insert(*output);
+                } else {
+                    self.outputs.remove(output);
+                }
+            }
             Effect::RaiseFault(fault) => _ = self.faults.insert(fault.kind),
             Effect::ClearFault(kind) => assert!(self.faults.remove(kind), "cleared, never raised"),
             _ => {}
@@ -132,6 +151,7 @@ impl World {
         let talking = self.open.is_some() && self.standing == Some(Standing::Answered);
         assert_eq!(self.voice, talking, "voice: {self:?}");
         assert!(self.open.is_some() || self.recording.is_empty());
+        assert!(self.open.is_some() || self.outputs.is_empty(), "on without an incident: {self:?}");
         assert_eq!(machine.faults().iter().map(|fault| fault.kind).collect::<BTreeSet<_>>(), self.faults);
         let deadline = machine.deadline();
         assert!(deadline.is_none_or(|due| due > now), "a deadline that has passed: {deadline:?} at {now:?}");
@@ -146,7 +166,11 @@ impl World {
 fn may_repeat(event: &Event) -> bool {
     matches!(
         event,
-        Event::Pressed { .. } | Event::KeyFrameWanted | Event::OfferMade { .. } | Event::RecordingSealed { .. }
+        Event::Switch { .. }
+            | Event::Pressed { .. }
+            | Event::KeyFrameWanted
+            | Event::OfferMade { .. }
+            | Event::RecordingSealed { .. }
     )
 }
 
@@ -159,7 +183,7 @@ proptest! {
         standby in any::<bool>(),
         seed in any::<u64>(),
     ) {
-        let mut machine = Machine::new(Settings { standby, seed, ..Settings::default() });
+        let mut machine = Machine::new(Settings { standby, seed, strobe_in_alarm: standby, ..fitted() });
         let mut world = World::default();
         let mut now = Duration::ZERO;
         for (event, pause, twice) in steps {

@@ -6,7 +6,7 @@ use sos::machine::words::Light;
 use sos::machine::{Effect, Event, Machine, Settings};
 use sos::wire::down::{Standing, Verdict};
 use sos::wire::up::{Fault, FaultKind, IncidentReport, PressOrigin};
-use sos::wire::{IncidentId, SessionId};
+use sos::wire::{IncidentId, Output, SessionId};
 use uuid::Uuid;
 
 /// Plays `script` and returns what the machine did, a line for each instant at which it did something.
@@ -32,8 +32,9 @@ fn play_with(settings: Settings, script: &str) -> String {
         }
         let effects = machine.handle(parse_event(event, &mut presses), time);
         tell(&mut lines, time, &effects);
-        if event == "press" {
-            tell(&mut lines, time, &machine.handle(Event::Released, time));
+        if let "press" | "press2" = event {
+            let origin = origin(event);
+            tell(&mut lines, time, &machine.handle(Event::Released { origin }, time));
         }
     }
     lines.join("\n")
@@ -65,17 +66,21 @@ fn letter(incident: IncidentId) -> char {
     char::from(u8::try_from(incident.0.as_u128()).expect("ids of these tests are letters"))
 }
 
-fn parse_event(text: &str, presses: &mut u8) -> Event {
+fn parse_event(text: &str, presses: &mut u32) -> Event {
     let words: Vec<&str> = text.split(' ').collect();
     let incident = || id(words[1].chars().next().expect("an incident"));
     let mut fresh = || {
         *presses += 1;
-        id(char::from(b'A' + *presses - 1))
+        id(char::from(b'A' + u8::try_from((*presses - 1) % 26).expect("a letter")))
     };
     match words[0] {
-        "press" | "hold" => Event::Pressed { origin: PressOrigin::Button, incident: fresh() },
-        "held" => Event::HeldAtStart { origin: PressOrigin::Button, incident: fresh() },
-        "release" => Event::Released,
+        "press" | "press2" | "hold" | "hold2" => Event::Pressed { origin: origin(words[0]), incident: fresh() },
+        "held" | "held2" => Event::HeldAtStart { origin: origin(words[0]), incident: fresh() },
+        "release" | "release2" => Event::Released { origin: origin(words[0]) },
+        "caseopen" => Event::Case { open: true },
+        "caseclosed" => Event::Case { open: false },
+        "switch" => Event::Switch { incident: incident(), output: output(words[2]), on: words[3] == "on" },
+        "is" => Event::OutputIs { output: output(words[1]), on: words[2] == "on" },
         "kept" => Event::Kept { incident: incident() },
         "keepfailed" => Event::KeepFailed { incident: incident(), why: "disk full".to_owned() },
         "restored" => Event::Restored {
@@ -113,6 +118,15 @@ fn parse_event(text: &str, presses: &mut u8) -> Event {
     }
 }
 
+/// The second button's events end in 2.
+fn origin(word: &str) -> PressOrigin {
+    if word.ends_with('2') { PressOrigin::SecondButton } else { PressOrigin::Button }
+}
+
+fn output(word: &str) -> Output {
+    Output::ALL.into_iter().find(|output| output.name() == word).expect("an output")
+}
+
 fn standing(word: &str) -> Standing {
     match word {
         "waiting" => Standing::Waiting,
@@ -146,6 +160,8 @@ fn say(effect: &Effect) -> String {
         Effect::Lamp(lamp, Light::Off) => format!("{lamp:?} off"),
         Effect::Lamp(lamp, Light::On) => format!("{lamp:?} on"),
         Effect::Lamp(lamp, Light::Blinking) => format!("{lamp:?} blinks"),
+        Effect::Output { output, on } => format!("{} {}", output.name(), if *on { "on" } else { "off" }),
+        Effect::Beat => "beat".to_owned(),
         Effect::Speak(prompt) => format!("say {prompt:?}"),
         Effect::OpenGate => "open gate".to_owned(),
         Effect::CloseGate => "close gate".to_owned(),
@@ -511,4 +527,145 @@ fn what_belongs_to_another_incident_changes_nothing() {
 #[test]
 fn at_rest_nothing_leaves_the_kiosk() {
     expect(&format!("{UP} 0s keyframe; 0s voice; 0s offer; 0s acked A; 0s kept A; 1s stands A answered; 5s tick"), "");
+}
+
+#[test]
+fn the_second_button_opens_an_incident_like_the_first_and_joins_an_open_one() {
+    expect(
+        &format!("{UP} 1s press2"),
+        "1s: Sent blinks, alarm A #1 presses 1, open gate, record A, keep A, say Calling, note Edge",
+    );
+    expect(
+        &format!("{UP} 1s press; 1s acked A; 5s press2"),
+        "1s: Sent blinks, alarm A #1 presses 1, open gate, record A, keep A, say Calling, note Edge
+         1s: Sent on, keep-acked A, note Acknowledged
+         5s: report A pressed 2",
+    );
+}
+
+#[test]
+fn each_button_is_stuck_for_itself() {
+    expect(
+        &format!(
+            "{UP} 0s hold; 0s acked A; 1s stands A closed; 16s hold2; 16s acked B; 17s stands B closed
+             32s release; 33s release2"
+        ),
+        &format!(
+            "0s: Sent blinks, alarm A #1 presses 1, open gate, record A, keep A, say Calling, note Edge
+             0s: Sent on, keep-acked A, note Acknowledged
+             1s: {CLOSING} Some(Prank), report A closed, say Closed
+             15s: fault ButtonStuck (expected a release, found it held for 15 s), Fault on
+             16s: Sent blinks, alarm B #1 presses 1, open gate, record B, keep B, say Calling, note Edge
+             16s: Sent on, keep-acked B, note Acknowledged
+             17s: {} Some(Prank), report B closed, say Closed
+             31s: fault ButtonStuck (expected a release, found it held for 15 s; second button: expected a release, \
+             found it held for 15 s)
+             32s: fault ButtonStuck (second button: expected a release, found it held for 15 s)
+             33s: no fault ButtonStuck, Fault off",
+            CLOSING.replace('A', "B").replace("Bnswered", "Answered"),
+        ),
+    );
+}
+
+#[test]
+fn an_open_case_is_a_fault_and_no_alarm() {
+    expect(
+        &format!("{UP} 1s caseopen; 2s caseopen; 3s caseclosed"),
+        "1s: fault CaseOpen (expected the case closed, found its contact open), Fault on
+         3s: no fault CaseOpen, Fault off",
+    );
+}
+
+fn with_strobe() -> Settings {
+    Settings { outputs: [Output::Strobe].into(), ..Settings::default() }
+}
+
+#[test]
+fn an_officer_switches_what_is_fitted_in_the_open_incident_and_the_close_switches_it_off() {
+    expect_with(
+        with_strobe(),
+        &format!(
+            "{UP} 1s switch A strobe on; 2s press; 2s acked A; 3s stands A answered; 4s switch A strobe on
+             4.01s is strobe on; 5s switch A heater on; 6s switch B strobe off
+             9s stands A closed; 9.01s is strobe off; 10s switch A strobe on"
+        ),
+        &format!(
+            "1s: beat
+             2s: Sent blinks, alarm A #1 presses 1, open gate, record A, keep A, say Calling, note Edge
+             2s: Sent on, keep-acked A, note Acknowledged
+             3s: Answered on, voice open, note Connected
+             4s: strobe on
+             4.01s: beat
+             5s: beat
+             6s: beat
+             9s: {CLOSING} Some(Prank), report A closed, say Closed, strobe off
+             9.01s: beat
+             10s: beat"
+        ),
+    );
+}
+
+#[test]
+fn what_was_switched_off_again_is_not_switched_at_the_close() {
+    expect_with(
+        with_strobe(),
+        &format!("{UP} 2s press; 2s acked A; 4s switch A strobe on; 5s switch A strobe off; 9s stands A closed"),
+        &format!(
+            "2s: Sent blinks, alarm A #1 presses 1, open gate, record A, keep A, say Calling, note Edge
+             2s: Sent on, keep-acked A, note Acknowledged
+             4s: strobe on
+             5s: strobe off
+             9s: {CLOSING} Some(Prank), report A closed, say Closed"
+        ),
+    );
+}
+
+#[test]
+fn the_strobe_shines_by_itself_where_it_is_told_to() {
+    let settings = Settings { strobe_in_alarm: true, ..with_strobe() };
+    expect_with(
+        settings.clone(),
+        &format!("{UP} 2s press; 2s acked A; 9s stands A closed"),
+        &format!(
+            "2s: Sent blinks, alarm A #1 presses 1, open gate, record A, keep A, say Calling, note Edge, strobe on
+             2s: Sent on, keep-acked A, note Acknowledged
+             9s: {CLOSING} Some(Prank), report A closed, say Closed, strobe off"
+        ),
+    );
+    let told = play_with(settings, "0s restored A acked; 7200s tick");
+    assert!(told.starts_with("0s: ") && told.contains("strobe on"), "resumed: {told}");
+    assert!(told.ends_with("say Closed, strobe off"), "timed out: {told}");
+}
+
+/// Edges of a line that goes down every 20 ms, from `from` on, for `times`.
+fn chatter(from: Duration, times: u32) -> String {
+    let at = |n: u32| (from + Duration::from_millis(20) * n).as_millis();
+    (0..times).map(|n| format!("{}ms press;", at(n))).collect()
+}
+
+#[test]
+fn a_line_that_chatters_is_one_incident_and_a_fault_and_no_flood() {
+    let told = play(&format!(
+        "{UP} {} 5s acked A; 5s stands A closed; {} 20s press",
+        chatter(Duration::ZERO, 250),
+        chatter(Duration::from_secs(5), 250),
+    ));
+    let opened: Vec<&str> =
+        told.lines().filter(|line| line.contains("keep A") || line.contains("say Calling")).collect();
+    let fault =
+        "fault ButtonStuck (expected at most 20 edges a second, found more for 3 s: the line chatters), Fault on";
+    let faults: Vec<&str> = told.lines().filter(|line| line.contains("ButtonStuck")).collect();
+    assert_eq!(faults.len(), 2, "{told}");
+    assert!(faults[0].starts_with("3s: ") && faults[0].ends_with(fault), "{}", faults[0]);
+    assert_eq!(faults[1], "11.98s: no fault ButtonStuck, Fault off", "quiet for two seconds");
+    assert_eq!(opened.len(), 2, "one at the first edge, one when the line is believed again: {opened:?}");
+    assert!(opened[0].starts_with("0s: Sent blinks") && opened[1].starts_with("20s: Sent blinks"), "{opened:?}");
+}
+
+#[test]
+fn a_frightened_hand_is_no_chatter() {
+    // Nine presses a second for a minute: faster than most can.
+    let presses: String = (0..540).map(|n| format!("{}ms press;", n * 111)).collect();
+    let told = play(&format!("{UP} {presses}"));
+    assert!(!told.contains("fault"), "{told}");
 }

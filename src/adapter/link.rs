@@ -307,6 +307,7 @@ impl LinkReader {
         self.shared.report(match order.what {
             OrderKind::Stands { incident, standing, verdict } => Event::Stands { incident, standing, verdict },
             OrderKind::KeyFrame => Event::KeyFrameWanted,
+            OrderKind::Switch { incident, output, on } => Event::Switch { incident, output, on },
         });
         Ok(())
     }

@@ -3,7 +3,7 @@
 pub mod leg;
 pub mod link;
 pub mod media;
-pub mod sim_panel;
+pub mod panel;
 pub mod store;
 pub mod systemd;
 pub mod upload;

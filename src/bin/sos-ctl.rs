@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sos::control::Request;
-use sos::ctl::{Exit, Failure, ask, config, socket, status};
+use sos::control::{Request, Status};
+use sos::ctl::{Exit, Failure, ask, config, panel, socket, status};
 
 /// Asks and tests the emergency-call kiosk.
 ///
@@ -32,9 +32,27 @@ enum Command {
         /// Leave the button down
         #[arg(long)]
         hold: bool,
+        /// The second button of the simulated panel
+        #[arg(long)]
+        second: bool,
     },
     /// Let go of a button that was left down
-    Release,
+    Release {
+        /// The second button of the simulated panel
+        #[arg(long)]
+        second: bool,
+    },
+    /// Open or close the case of the simulated panel
+    Tamper {
+        /// What to do with it
+        case: Case,
+    },
+    /// The panel's lines as they are
+    Panel {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// How the kiosk is; the first line says whether it would work now
     Status {
         /// As JSON
@@ -48,6 +66,12 @@ enum Command {
     #[cfg(feature = "kiosk")]
     #[command(subcommand)]
     Recordings(RecordingsCommand),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Case {
+    Open,
+    Close,
 }
 
 #[cfg(feature = "kiosk")]
@@ -107,11 +131,15 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
-        Command::Press { hold } => {
-            let answer = ask::ask(&socket(cli.socket), Request::Press { hold })?;
+        Command::Press { hold, second } => {
+            let answer = ask::ask(&socket(cli.socket), Request::Press { hold, second })?;
             print(&answer.incident.map_or_else(|| "pressed".to_owned(), |incident| incident.to_string()));
         }
-        Command::Release => _ = ask::ask(&socket(cli.socket), Request::Release)?,
+        Command::Release { second } => _ = ask::ask(&socket(cli.socket), Request::Release { second })?,
+        Command::Tamper { case } => {
+            ask::ask(&socket(cli.socket), Request::Tamper { open: case == Case::Open })?;
+        }
+        Command::Panel { json } => show_panel(&socket(cli.socket), json)?,
         Command::Status { json } => return show_status(&socket(cli.socket), json),
         Command::Config(ConfigCommand::Check { file }) => print(&config::check(file)?),
         Command::Config(ConfigCommand::List { doc, file }) => print(config::list(file, doc).trim_end()),
@@ -144,12 +172,25 @@ fn recordings(command: RecordingsCommand) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show_status(socket: &std::path::Path, json: bool) -> Result<Exit, Failure> {
+fn status_of(socket: &std::path::Path) -> Result<Box<Status>, Failure> {
     let answer = ask::ask(socket, Request::Status)?;
-    let status = answer.status.ok_or_else(|| Failure::new(Exit::Refused, "the daemon answered without a status"))?;
+    answer.status.ok_or_else(|| Failure::new(Exit::Refused, "the daemon answered without a status"))
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|error| Failure::new(Exit::Refused, error.to_string()))
+}
+
+fn show_panel(socket: &std::path::Path, json: bool) -> Result<(), Failure> {
+    let panel = status_of(socket)?.panel;
+    print(&if json { to_json(&panel)? } else { panel::render(&panel) });
+    Ok(())
+}
+
+fn show_status(socket: &std::path::Path, json: bool) -> Result<Exit, Failure> {
+    let status = status_of(socket)?;
     if json {
-        let text = serde_json::to_string(&status).map_err(|error| Failure::new(Exit::Refused, error.to_string()))?;
-        print(&text);
+        print(&to_json(&status)?);
     } else {
         print(&status::render(&status));
     }

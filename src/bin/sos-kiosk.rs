@@ -1,10 +1,14 @@
 //! `sos-kiosk`: the daemon on the board.
 //!
 //! `main` is six steps: arguments, configuration, log and crypto, parts, run, stop. [`parts`] is the parts list: the
-//! one place where a driver named in the configuration becomes an adapter.
+//! one place where a driver named in the configuration becomes an adapter; the panel's part of it is `kiosk_panel`.
+//!
+//! `--panel-safe` is not the daemon: it switches every output off after one that died (`ExecStopPost=`).
 //!
 //! Exit codes: 0 stopped by a signal; 1 a part could not be made, or a part did not stop in time; 2 usage;
 //! 78 wrong configuration (EX_CONFIG).
+
+mod kiosk_panel;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -17,14 +21,13 @@ use clap::Parser;
 use sos::adapter::leg::{LegAdapter, LegSettings};
 use sos::adapter::link::{LinkAdapter, LinkSettings};
 use sos::adapter::media::{CameraSource, MediaAdapter, MediaSettings, MicrophoneSource, Speaker};
-use sos::adapter::sim_panel::SimPanel;
 use sos::adapter::store::{NoStore, StoreAdapter};
 use sos::adapter::systemd;
 use sos::adapter::upload::{RETRY_REFUSED, UploadConfig, Uploader};
 use sos::config::KioskConfig;
-use sos::config::kiosk::{MediaConfig, PanelDriver, SourceDriver, SpeakerDriver};
+use sos::config::kiosk::{MediaConfig, SourceDriver, SpeakerDriver};
 use sos::kiosk::control::Control;
-use sos::kiosk::ports::{Fragments, KeptPress, Panel, Store};
+use sos::kiosk::ports::{Fragments, Hand, KeptPress, Store};
 use sos::kiosk::stop::{Signals, Stopping};
 use sos::kiosk::{INBOX_SIZE, Inbox, Parts, Setup, Shell};
 use sos::machine::Settings;
@@ -46,13 +49,21 @@ struct Cli {
     /// Read this configuration alone, instead of /usr/lib, /etc and /run
     #[arg(long)]
     config: Option<PathBuf>,
+    /// Switch every output of the panel off, and end: for after a daemon that died (a broken configuration is used
+    /// as far as it goes)
+    #[arg(long)]
+    panel_safe: bool,
 }
 
 fn main() -> ExitCode {
     // 1. Arguments.
     let cli = Cli::parse();
     // 2. Configuration.
-    let config = match KioskConfig::load(&KioskConfig::layers(cli.config)) {
+    let layers = KioskConfig::layers(cli.config);
+    if cli.panel_safe {
+        return kiosk_panel::safe(&layers);
+    }
+    let config = match KioskConfig::load(&layers) {
         Ok(config) => config,
         Err(errors) => {
             eprintln!("{errors}");
@@ -90,13 +101,13 @@ async fn live(config: KioskConfig) -> anyhow::Result<bool> {
     let (asks, questions) = mpsc::channel(ASKS);
     let (stop, stopped) = watch::channel(false);
     let control = Control::bind(&config.control_socket).context("control socket")?;
-    let Made { parts, media, _delivery } = make(&config, &inbox)?;
+    let Made { parts, hand, media, _delivery } = make(&config, &inbox)?;
     let shell = Shell::new(setup(&config), parts);
     // 5. Run.
     let progress = shell.progress();
     let watchdog = tokio::spawn(systemd::watchdog(move || progress.check()));
     let mut shell = tokio::spawn(shell.run(events, questions, stopped));
-    let control = tokio::spawn(control.serve(inbox, asks));
+    let control = tokio::spawn(control.with_hand(hand).serve(inbox, asks));
     systemd::ready();
     info!(id = %config.id, version = env!("CARGO_PKG_VERSION"), "ready");
     let failed = tokio::select! {
@@ -131,13 +142,17 @@ fn setup(config: &KioskConfig) -> Setup {
         id: config.id.clone(),
         place: config.place.clone(),
         pre_event: std::time::Duration::from_secs(config.media.pre_event_s.into()),
-        machine: Settings { standby: config.rtc.standby, seed: rand::random(), ..Settings::default() },
+        machine: kiosk_panel::settings(
+            &config.panel,
+            Settings { standby: config.rtc.standby, seed: rand::random(), ..Settings::default() },
+        ),
     }
 }
 
 /// What the parts list makes: the shell's ports, and what only lives and is stopped.
 struct Made {
     parts: Parts,
+    hand: Option<Arc<dyn Hand>>,
     media: Arc<MediaAdapter>,
     _delivery: Option<Uploader>,
 }
@@ -146,9 +161,7 @@ struct Made {
 /// without is an error: a store that cannot be had is a fault, and the alarm goes out all the same.
 fn make(config: &KioskConfig, inbox: &Inbox) -> anyhow::Result<Made> {
     let centre = &config.centre;
-    let panel: Box<dyn Panel> = match config.panel {
-        PanelDriver::Sim => Box::new(SimPanel::new().0),
-    };
+    let (panel, hand) = kiosk_panel::make(&config.panel, inbox).context("panel")?;
     let tls = tls::client(&centre.ca, Some(&centre.identity)).context("centre")?;
     let link = LinkSettings {
         kiosk: config.id.clone(),
@@ -166,7 +179,7 @@ fn make(config: &KioskConfig, inbox: &Inbox) -> anyhow::Result<Made> {
     let leg = Arc::new(LegAdapter::start(rtc, inbox.clone(), link.clone(), media.clone()));
     reader.run(leg.clone());
     let parts = Parts { panel, media: media.clone(), leg, link, store, restored };
-    Ok(Made { parts, media, _delivery: delivery })
+    Ok(Made { parts, hand, media, _delivery: delivery })
 }
 
 /// What survives, and what delivers it.

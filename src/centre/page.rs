@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::IncidentId;
 use crate::wire::down::{Standing, Verdict};
 use crate::wire::ids::KioskId;
 use crate::wire::up::{Fault, Mark, Place, PressOrigin};
+use crate::wire::{IncidentId, Output, OutputState};
 
 /// Centre to page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,6 +102,15 @@ pub enum FromPage {
     Hold {
         /// Which.
         incident: IncidentId,
+    },
+    /// Switches an output of the kiosk of one's own incident. What comes of it shows in the kiosk's view.
+    Switch {
+        /// In which incident.
+        incident: IncidentId,
+        /// Which.
+        output: Output,
+        /// On or off.
+        on: bool,
     },
     /// Closes one's own (or a waiting one).
     Close {
@@ -200,6 +209,9 @@ pub struct KioskView {
     pub leg_up: bool,
     /// Faults.
     pub faults: Vec<Fault>,
+    /// The outputs it has, as it says they are.
+    #[serde(default)]
+    pub outputs: Vec<OutputState>,
     /// Wall clock of the last heartbeat, microseconds.
     pub seen_wall_us: Option<i64>,
     /// Version of its daemon.

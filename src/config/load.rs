@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
+use super::Scalar;
+
 /// A larger file is a mistake, not a configuration.
 const MAX_FILE: u64 = 1024 * 1024;
 
@@ -293,6 +295,20 @@ impl Reader {
         }
         self.wrong(name, &format!("{} to {}", range.start(), range.end()), &value);
         *range.start()
+    }
+
+    /// A whole number within `range`, or text; it may be absent.
+    pub fn optional_scalar(&mut self, name: &str, range: RangeInclusive<u32>, expected: &str) -> Option<Scalar> {
+        let value = self.get(name)?;
+        let found = match &value {
+            Value::Integer(n) => u32::try_from(*n).ok().filter(|n| range.contains(n)).map(Scalar::Number),
+            Value::Text(text) if !text.is_empty() => Some(Scalar::Text(text.clone())),
+            Value::Text(_) | Value::Float(_) | Value::Flag(_) | Value::Other(_) => None,
+        };
+        if found.is_none() {
+            self.wrong(name, expected, &value);
+        }
+        found
     }
 
     /// A number within `range` that may be absent.

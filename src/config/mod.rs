@@ -10,3 +10,12 @@ pub mod load;
 
 pub use kiosk::KioskConfig;
 pub use load::{ConfigError, ConfigErrors, Key, Layers, Reader};
+
+/// A value that may be a number or text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scalar {
+    /// A whole number.
+    Number(u32),
+    /// Text, not empty.
+    Text(String),
+}

@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod config;
+pub mod panel;
 #[cfg(feature = "kiosk")]
 pub mod recordings;
 pub mod status;

@@ -28,9 +28,18 @@ pub fn render(status: &Status) -> String {
     let sound =
         status.sound_age_ms.map_or_else(|| "no sound yet".to_owned(), |age| format!("newest sound {}", ago(age)));
     line("microphone", format!("{sound}{level}"));
-    line("button", button(status.button).to_owned());
+    let second = status.second_button.map_or_else(String::new, |line| format!(", second {}", button(line)));
+    line("button", format!("{}{second}", button(status.button)));
     let lamps: Vec<String> = status.lamps.iter().map(|lamp| format!("{} {}", lamp.lamp, lamp.light)).collect();
     line("lamps", if lamps.is_empty() { "all dark".to_owned() } else { lamps.join(", ") });
+    if !status.outputs.is_empty() {
+        let on_off = |on| if on { "ON" } else { "off" };
+        let states = status.outputs.iter().map(|is| format!("{} {}", is.output.name(), on_off(is.on)));
+        line("outputs", states.collect::<Vec<_>>().join(", "));
+    }
+    if let Some(lamp) = &status.panel.press_to_lamp_ms {
+        line("lamp after", format!("{:.1} ms median, {:.1} ms p95 of {} presses", lamp.median, lamp.p95, lamp.count));
+    }
     line("to deliver", format!("{} fragments", status.undelivered));
     for fault in &status.faults {
         line("fault", format!("{}: {}", fault_name(fault.kind), fault.detail));

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use super::ports::{Hand, Input};
 use super::{Ask, Inbox, Stamped};
 use crate::control::{Answer, MAX_LINE, Request, Status};
 use crate::machine::Event;
@@ -23,6 +24,8 @@ const MAX_CONNECTIONS: usize = 8;
 const IDLE: Duration = Duration::from_secs(30);
 /// The core answers within microseconds, or not at all.
 const CORE_WITHIN: Duration = Duration::from_secs(1);
+/// How often is looked whether a press shows.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
@@ -46,10 +49,10 @@ pub enum ControlError {
 }
 
 /// The control socket, bound. The file goes when it is dropped.
-#[derive(Debug)]
 pub struct Control {
     listener: UnixListener,
     path: PathBuf,
+    hand: Option<Arc<dyn Hand>>,
 }
 
 impl Control {
@@ -72,7 +75,14 @@ impl Control {
         let listener = UnixListener::bind(path).map_err(failed("bind"))?;
         let mode = std::fs::Permissions::from_mode(0o660);
         std::fs::set_permissions(path, mode).map_err(failed("set its mode"))?;
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self { listener, path: path.to_owned(), hand: None })
+    }
+
+    /// What moves the simulated panel; without it such requests are refused.
+    #[must_use]
+    pub fn with_hand(mut self, hand: Option<Arc<dyn Hand>>) -> Self {
+        self.hand = hand;
+        self
     }
 
     /// Answers until it is dropped.
@@ -91,13 +101,13 @@ impl Control {
                 }
             };
             let slot = Arc::clone(&slots).try_acquire_owned();
-            let (inbox, asks) = (inbox.clone(), asks.clone());
+            let ways = Ways { inbox: inbox.clone(), asks: asks.clone(), hand: self.hand.clone() };
             connections.spawn(async move {
                 let Ok(_slot) = slot else {
                     let answer = Answer::refused(format!("expected at most {MAX_CONNECTIONS} connections"));
                     return drop(write(&mut { stream }, &answer).await);
                 };
-                if let Err(error) = converse(stream, &inbox, &asks).await {
+                if let Err(error) = converse(stream, &ways).await {
                     debug!(%error, "a control connection ended");
                 }
             });
@@ -112,7 +122,14 @@ impl Drop for Control {
     }
 }
 
-async fn converse(stream: UnixStream, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> std::io::Result<()> {
+/// Where a request goes.
+struct Ways {
+    inbox: Inbox,
+    asks: mpsc::Sender<Ask>,
+    hand: Option<Arc<dyn Hand>>,
+}
+
+async fn converse(stream: UnixStream, ways: &Ways) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut line = Vec::new();
@@ -128,7 +145,7 @@ async fn converse(stream: UnixStream, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -
             return write(stream.get_mut(), &answer).await;
         }
         let answer = match serde_json::from_slice::<Request>(&line) {
-            Ok(request) => answer(request, inbox, asks).await,
+            Ok(request) => answer(request, ways).await,
             Err(error) => Answer::refused(format!("not a request: {error}")),
         };
         write(stream.get_mut(), &answer).await?;
@@ -141,30 +158,52 @@ async fn write(stream: &mut UnixStream, answer: &Answer) -> std::io::Result<()> 
     timeout(IDLE, stream.write_all(&line)).await.map_err(std::io::Error::from)?
 }
 
-async fn answer(request: Request, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> Answer {
+async fn answer(request: Request, ways: &Ways) -> Answer {
+    let asks = &ways.asks;
     let done = match request {
-        Request::Press { hold } => press(hold, inbox, asks).await,
-        Request::Release => report(inbox, Event::Released).map(|()| Answer::done()),
+        Request::Press { hold, second } => press(hold, second, ways).await,
+        Request::Release { second: false } => {
+            report(&ways.inbox, Event::Released { origin: PressOrigin::Control }).map(|()| Answer::done())
+        }
+        Request::Release { second: true } => move_by_hand(ways, Input::SecondButton, false).map(|()| Answer::done()),
+        Request::Tamper { open } => move_by_hand(ways, Input::Tamper, open).map(|()| Answer::done()),
         Request::Status => status(asks).await.map(|status| Answer { status: Some(status), ..Answer::done() }),
         Request::Ring => ask(asks, Ask::Ring).await.map(|ring| Answer { ring, ..Answer::done() }),
     };
     done.unwrap_or_else(Answer::refused)
 }
 
-async fn press(hold: bool, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> Result<Answer, String> {
-    report(inbox, Event::Pressed { origin: PressOrigin::Control, incident: IncidentId::fresh() })?;
-    if !hold {
-        report(inbox, Event::Released)?;
+fn move_by_hand(ways: &Ways, input: Input, active: bool) -> Result<(), String> {
+    let hand = ways.hand.as_ref().ok_or("expected panel.driver = \"sim\", found a real panel: nobody moves it here")?;
+    hand.set(input, active);
+    Ok(())
+}
+
+async fn press(hold: bool, second: bool, ways: &Ways) -> Result<Answer, String> {
+    let presses = |status: &Status| status.incident.as_ref().map_or(0, |open| open.presses);
+    let before = presses(&*status(&ways.asks).await?);
+    if second {
+        move_by_hand(ways, Input::SecondButton, true)?;
+        if !hold {
+            move_by_hand(ways, Input::SecondButton, false)?;
+        }
+    } else {
+        let origin = PressOrigin::Control;
+        report(&ways.inbox, Event::Pressed { origin, incident: IncidentId::fresh() })?;
+        if !hold {
+            report(&ways.inbox, Event::Released { origin })?;
+        }
     }
-    // The shell takes whichever queue it likes first: ask until the press shows.
-    for _ in 0..100 {
-        let status = status(asks).await?;
-        if let Some(open) = status.incident {
+    // It shows when the panel's thread and the shell have had their turn.
+    let until = tokio::time::Instant::now() + CORE_WITHIN;
+    while tokio::time::Instant::now() < until {
+        let status = status(&ways.asks).await?;
+        if let Some(open) = status.incident.as_ref().filter(|_| presses(&status) > before) {
             return Ok(Answer { incident: Some(open.id), ..Answer::done() });
         }
-        tokio::task::yield_now().await;
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
-    Err("the press was taken, and no incident is open: closed already?".to_owned())
+    Err("the press was taken, and no incident shows it: closed already, or the line chatters?".to_owned())
 }
 
 fn report(inbox: &Inbox, event: Event) -> Result<(), String> {

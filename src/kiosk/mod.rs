@@ -1,6 +1,7 @@
 //! The shell around the machine: its one owner, the ports it performs effects through, the start and the end.
 
 pub mod control;
+pub mod latency;
 pub mod ports;
 pub mod progress;
 pub mod ring;

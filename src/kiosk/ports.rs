@@ -5,21 +5,55 @@
 //! thread of its own, and what comes of it arrives as an event in the shell's inbox. So no effect
 //! can hold up another (invariant 2).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::machine::words::{Lamp, Light, Prompt};
-use crate::wire::IncidentId;
 use crate::wire::up::{Alarm, Heartbeat, IncidentEvent, PressOrigin, SignalUp};
+use crate::wire::{IncidentId, Output};
 
-/// Lamps, and in the real adapters the button (whose edges come as events).
+/// Lamps and outputs. Buttons and the tamper contact come as events.
 pub trait Panel: Send {
-    /// Sets a lamp.
-    fn lamp(&mut self, lamp: Lamp, light: Light);
+    /// Sets a lamp. `pressed`: the press that this answers, for the measure of press to lamp.
+    fn lamp(&mut self, lamp: Lamp, light: Light, pressed: Option<Instant>);
+    /// Switches an output; `OutputIs` arrives in the inbox when it is done.
+    fn output(&mut self, output: Output, on: bool);
+    /// The lines as they are.
+    fn look(&self) -> PanelView;
 }
 
+/// An input of the panel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Input {
+    /// The SOS button.
+    Button,
+    /// The second button.
+    SecondButton,
+    /// The contact that opens with the case.
+    Tamper,
+}
+
+impl Input {
+    /// As the configuration calls it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Button => "button",
+            Self::SecondButton => "second_button",
+            Self::Tamper => "tamper",
+        }
+    }
+}
+
+/// The hand that moves a simulated panel's inputs.
+pub trait Hand: Send + Sync {
+    /// Presses or opens it, or lets it go.
+    fn set(&self, input: Input, active: bool);
+}
+
+pub use crate::control::{LineView, PanelView};
 pub use crate::wire::Medium;
 
 /// One RTP packet's worth of live media.

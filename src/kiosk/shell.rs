@@ -156,18 +156,23 @@ impl Shell {
         let now = self.clock.machine_time(at);
         match &event {
             Event::Tick => {}
-            Event::Pressed { .. } | Event::Acknowledged { .. } | Event::Stands { .. } => info!(?event, "event"),
+            Event::Pressed { .. }
+            | Event::Switch { .. }
+            | Event::OutputIs { .. }
+            | Event::Acknowledged { .. }
+            | Event::Stands { .. } => info!(?event, "event"),
             Event::KeepFailed { .. } | Event::RecordingFailed { .. } => warn!(?event, "event"),
             _ => debug!(?event, "event"),
         }
         self.ring.push(now, &event);
+        let pressed = matches!(event, Event::Pressed { .. });
         for effect in self.machine.handle(event, now) {
-            self.perform(effect, at);
+            self.perform(effect, at, pressed);
         }
     }
 
-    /// Performs one effect; `at` is when its event happened.
-    fn perform(&mut self, effect: Effect, at: Instant) {
+    /// Performs one effect; `at` is when its event happened, `pressed` whether that was a press.
+    fn perform(&mut self, effect: Effect, at: Instant, pressed: bool) {
         debug!(?effect, "effect");
         match effect {
             Effect::Keep { incident, .. } => self.keep(incident, at),
@@ -188,8 +193,10 @@ impl Shell {
             }
             Effect::Lamp(lamp, light) => {
                 self.lamps.insert(lamp, light);
-                self.parts.panel.lamp(lamp, light);
+                self.parts.panel.lamp(lamp, light, pressed.then_some(at));
             }
+            Effect::Output { output, on } => self.parts.panel.output(output, on),
+            Effect::Beat => self.beat(),
             Effect::Speak(prompt) => self.parts.media.prompt(prompt),
             Effect::OpenGate => self.parts.media.open_gate(self.parts.leg.packets()),
             Effect::CloseGate => {
@@ -282,6 +289,8 @@ impl Shell {
             sound_age_ms: media.sound_age.map(ms),
             mic_dbfs: media.mic_dbfs.filter(|level| level.is_finite()),
             button: self.machine.button(),
+            second_button: self.machine.second_button(),
+            outputs: self.machine.outputs(),
             leg_up: self.machine.ways().leg,
             echo_age_ms: self.parts.link.echo_age().map(ms),
             clock_offset_us: self.parts.link.clock_offset_us(),
@@ -318,6 +327,9 @@ impl Shell {
             leg_up: ways.leg,
             standby: self.setup.machine.standby,
             button: beat.button,
+            second_button: beat.second_button,
+            outputs: beat.outputs,
+            panel: self.parts.panel.look(),
             lamps: self.lamps.iter().filter_map(|(lamp, light)| lamp_state(*lamp, *light)).collect(),
             frame_age_ms: beat.frame_age_ms,
             sound_age_ms: beat.sound_age_ms,

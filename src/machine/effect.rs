@@ -3,7 +3,7 @@
 use super::words::{Lamp, Light, Prompt};
 use crate::wire::down::Verdict;
 use crate::wire::up::{Fault, FaultKind, IncidentReport, Mark, PressOrigin};
-use crate::wire::{IncidentId, SessionId};
+use crate::wire::{IncidentId, Output, SessionId};
 
 /// One thing to do. Effects of one event are independent: none waits for another (invariant 2).
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +55,15 @@ pub enum Effect {
     },
     /// Set a lamp.
     Lamp(Lamp, Light),
+    /// Switch an output; [`super::Event::OutputIs`] tells when it is done.
+    Output {
+        /// Which.
+        output: Output,
+        /// On or off.
+        on: bool,
+    },
+    /// Tell the centre now how the kiosk is, not only with the next heartbeat.
+    Beat,
     /// Speak.
     Speak(Prompt),
     /// Open the gate for live picture and sound to the centre, and force a key frame.

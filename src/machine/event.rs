@@ -2,12 +2,12 @@
 
 use crate::wire::down::{Standing, Verdict};
 use crate::wire::up::{Fault, FaultKind, PressOrigin};
-use crate::wire::{IncidentId, SessionId};
+use crate::wire::{IncidentId, Output, SessionId};
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// The button's line went down (debounced). `incident` is the id a new incident would get; it is
+    /// A button's line went down (debounced). `incident` is the id a new incident would get; it is
     /// supplied from outside, since the machine has no randomness.
     Pressed {
         /// Which button.
@@ -15,15 +15,39 @@ pub enum Event {
         /// Id for the incident, should this press open one.
         incident: IncidentId,
     },
-    /// The button's line is down at the daemon's start: no edge was seen. `incident` as in [`Event::Pressed`].
+    /// A button's line is down at the daemon's start: no edge was seen. `incident` as in [`Event::Pressed`].
     HeldAtStart {
         /// Which button.
         origin: PressOrigin,
         /// Id for the incident, should it turn out to be a press.
         incident: IncidentId,
     },
-    /// The button's line went up.
-    Released,
+    /// A button's line went up.
+    Released {
+        /// Which button.
+        origin: PressOrigin,
+    },
+    /// The tamper contact.
+    Case {
+        /// Whether the case is open.
+        open: bool,
+    },
+    /// An officer of this incident wants an output on or off.
+    Switch {
+        /// In which incident.
+        incident: IncidentId,
+        /// Which.
+        output: Output,
+        /// On or off.
+        on: bool,
+    },
+    /// The panel has set an output.
+    OutputIs {
+        /// Which.
+        output: Output,
+        /// On or off.
+        on: bool,
+    },
     /// The press is durable.
     Kept {
         /// Which incident.

@@ -23,16 +23,19 @@
 //!   what the desk decided meanwhile is not lost.
 //! - The gate is open exactly while an incident is open and the leg is up; the officer's voice exactly while the
 //!   standing is Answered. [`call`] keeps both in one place.
-//! - The parts: [`button`] (the line, stuck or not), [`alarm`] (when to send again), [`outage`] (when to tell the
-//!   person that there is no connection), [`call`] (the incident), [`faults`] (what stands).
+//! - The parts: [`buttons`] (each line, stuck or not), [`outputs`] (what an officer may switch), [`alarm`]
+//!   (when to send again), [`outage`] (when to tell the person that there is no connection), [`call`] (the incident),
+//!   [`faults`] (what stands).
 
 pub mod alarm;
 pub mod button;
+pub mod buttons;
 pub mod call;
 pub mod effect;
 pub mod event;
 pub mod faults;
 pub mod outage;
+pub mod outputs;
 pub mod phase;
 pub mod settings;
 pub mod words;
@@ -44,12 +47,14 @@ pub use event::Event;
 pub use phase::{Open, Phase};
 pub use settings::Settings;
 
-use crate::wire::IncidentId;
 use crate::wire::down::{Standing, Verdict};
 use crate::wire::up::{ButtonLine, Fault, FaultKind, IncidentReport, Mark, PressOrigin};
-use button::{Button, Release};
+use crate::wire::{IncidentId, Output, OutputState};
+use button::{Press, Release};
+use buttons::Buttons;
 use call::{Call, Cx};
 use faults::Faults;
+use outputs::Outputs;
 
 /// The ways to the centre.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,7 +82,8 @@ pub struct Machine {
     ways: Ways,
     /// Since when the leg is down; none while it is up.
     leg_down: Option<Duration>,
-    button: Button,
+    buttons: Buttons,
+    outputs: Outputs,
     faults: Faults,
     call: Option<Call>,
 }
@@ -90,7 +96,8 @@ impl Machine {
             settings,
             ways: Ways::default(),
             leg_down: Some(Duration::ZERO),
-            button: Button::default(),
+            buttons: Buttons::default(),
+            outputs: Outputs::default(),
             faults: Faults::default(),
             call: None,
         }
@@ -103,8 +110,11 @@ impl Machine {
         let mut out = Vec::new();
         match event {
             Event::Pressed { origin, incident } => self.pressed(origin, incident, now, &mut out),
-            Event::HeldAtStart { origin, incident } => self.button.held_at_start(origin, incident, now),
-            Event::Released => self.released(now, &mut out),
+            Event::HeldAtStart { origin, incident } => self.buttons.of(origin).held_at_start(origin, incident, now),
+            Event::Released { origin } => self.released(origin, now, &mut out),
+            Event::Case { open } => self.case(open, &mut out),
+            Event::Switch { incident, output, on } => self.switch(incident, output, on, &mut out),
+            Event::OutputIs { output, on } => self.outputs.is(output, on, &mut out),
             Event::Kept { incident } => self.kept(incident, now, &mut out),
             Event::KeepFailed { incident, why } => {
                 self.faults.raise(FaultKind::StoreFailed, why, &mut out);
@@ -149,7 +159,7 @@ impl Machine {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         let call = self.call.as_ref().and_then(Call::deadline);
-        [self.button.deadline(&self.settings), self.leg_deadline(), call].into_iter().flatten().min()
+        [self.buttons.deadline(&self.settings), self.leg_deadline(), call].into_iter().flatten().min()
     }
 
     /// What the machine is doing.
@@ -173,7 +183,19 @@ impl Machine {
     /// The button's line.
     #[must_use]
     pub fn button(&self) -> ButtonLine {
-        self.button.line()
+        self.buttons.button()
+    }
+
+    /// The second button's line, if there is one.
+    #[must_use]
+    pub fn second_button(&self) -> Option<ButtonLine> {
+        self.settings.second_button.then(|| self.buttons.second())
+    }
+
+    /// The outputs that are fitted, as they are.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<OutputState> {
+        self.outputs.states(&self.settings)
     }
 
     /// Faults that stand, by kind.
@@ -199,10 +221,36 @@ impl Machine {
     }
 
     fn pressed(&mut self, origin: PressOrigin, incident: IncidentId, now: Duration, out: &mut Vec<Effect>) {
-        let stuck = self.button.pressed(now);
-        self.call_for(origin, incident, now, out);
-        if stuck {
-            self.faults.clear(FaultKind::ButtonStuck, out);
+        match self.buttons.of(origin).pressed(now, &self.settings) {
+            Press::Plain => self.call_for(origin, incident, now, out),
+            Press::Chatter => {}
+        }
+        self.judge_buttons(out);
+    }
+
+    /// One fault for all of them: it stands while anything is wrong with any line.
+    fn judge_buttons(&mut self, out: &mut Vec<Effect>) {
+        match self.buttons.trouble(&self.settings) {
+            Some(why) => self.faults.raise(FaultKind::ButtonStuck, why, out),
+            None => self.faults.clear(FaultKind::ButtonStuck, out),
+        }
+    }
+
+    fn case(&mut self, open: bool, out: &mut Vec<Effect>) {
+        if open {
+            let detail = "expected the case closed, found its contact open".to_owned();
+            self.faults.raise(FaultKind::CaseOpen, detail, out);
+        } else {
+            self.faults.clear(FaultKind::CaseOpen, out);
+        }
+    }
+
+    fn switch(&mut self, incident: IncidentId, output: Output, on: bool, out: &mut Vec<Effect>) {
+        if self.call.as_ref().is_some_and(|call| call.is(incident)) {
+            self.outputs.ask(output, on, &self.settings, out);
+        } else {
+            // An order of a call that is over: the centre learns what is.
+            out.push(Effect::Beat);
         }
     }
 
@@ -210,14 +258,16 @@ impl Machine {
         let mut cx = Self::cx(&self.settings, self.ways, now, out);
         match &mut self.call {
             Some(call) => call.pressed_again(&mut cx),
-            None => self.call = Some(Call::begin(incident, origin, &mut cx)),
+            None => {
+                self.call = Some(Call::begin(incident, origin, &mut cx));
+                self.outputs.begin(&self.settings, out);
+            }
         }
     }
 
-    fn released(&mut self, now: Duration, out: &mut Vec<Effect>) {
-        match self.button.released() {
-            Release::Plain => {}
-            Release::Unstuck => self.faults.clear(FaultKind::ButtonStuck, out),
+    fn released(&mut self, origin: PressOrigin, now: Duration, out: &mut Vec<Effect>) {
+        match self.buttons.of(origin).released(now, &self.settings) {
+            Release::Plain => self.judge_buttons(out),
             Release::LatePress { origin, incident } => self.call_for(origin, incident, now, out),
         }
     }
@@ -240,6 +290,7 @@ impl Machine {
             None => {
                 let mut cx = Self::cx(&self.settings, self.ways, now, out);
                 self.call = Some(Call::resume(incident, origin, presses, acknowledged, &mut cx));
+                self.outputs.begin(&self.settings, out);
             }
             Some(call) if call.is(incident) => {}
             // The store keeps one open incident at most. Should it find two, the second joins the first.
@@ -291,6 +342,7 @@ impl Machine {
     fn close(&mut self, incident: IncidentId, verdict: Option<Verdict>, now: Duration, out: &mut Vec<Effect>) {
         if let Some(call) = self.call.take_if(|call| call.is(incident)) {
             call.close(verdict, &mut Self::cx(&self.settings, self.ways, now, out));
+            self.outputs.end(out);
         }
     }
 
@@ -316,10 +368,8 @@ impl Machine {
 
     /// Does what is due.
     fn expire(&mut self, now: Duration, out: &mut Vec<Effect>) {
-        if self.button.expire(now, &self.settings) {
-            let held = self.settings.stuck_after.as_secs();
-            self.faults.raise(FaultKind::ButtonStuck, format!("expected a release, found it held for {held} s"), out);
-        }
+        self.buttons.expire(now, &self.settings);
+        self.judge_buttons(out);
         if self.leg_deadline().is_some_and(|due| due <= now) {
             let missing = self.settings.leg_missing_after.as_secs();
             let detail = format!("expected a standby leg to the centre, found none for {missing} s");
@@ -328,6 +378,7 @@ impl Machine {
         self.on_any(now, out, |call, cx| call.expire(cx));
         if let Some(call) = self.call.take_if(|call| call.is_over(now)) {
             call.time_out(&mut Self::cx(&self.settings, self.ways, now, out));
+            self.outputs.end(out);
         }
     }
 }

@@ -1,12 +1,27 @@
 //! The machine's times. Each has one value for the street; tests may change them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use crate::wire::Output;
 
 /// What the machine goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// A button held for this long is stuck: a fault, not a longer press.
     pub stuck_after: Duration,
+    /// A hand makes at most this many edges a second: some ten presses.
+    pub chatter_edges: u32,
+    /// A line that makes more in each of this many seconds chatters.
+    pub chatter_seconds: u32,
+    /// A line that chattered is believed again after it was quiet for this long.
+    pub chatter_quiet: Duration,
+    /// Whether there is a second button.
+    pub second_button: bool,
+    /// The outputs that are fitted.
+    pub outputs: BTreeSet<Output>,
+    /// The strobe shines by itself while an incident is open.
+    pub strobe_in_alarm: bool,
     /// The first resend of an alarm comes after this.
     pub resend_first: Duration,
     /// The gap between resends doubles up to this, give or take a fifth.
@@ -35,6 +50,12 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             stuck_after: Duration::from_secs(15),
+            chatter_edges: 20,
+            chatter_seconds: 3,
+            chatter_quiet: Duration::from_secs(2),
+            second_button: false,
+            outputs: BTreeSet::new(),
+            strobe_in_alarm: false,
             resend_first: Duration::from_millis(500),
             resend_most: Duration::from_secs(2),
             no_connection_after: Duration::from_secs(5),

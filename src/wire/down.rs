@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Output;
 use super::ids::{IncidentId, SessionId};
 
 /// Retained presence of the centre. The broker publishes `online: false` as its last will.
@@ -95,6 +96,16 @@ pub enum OrderKind {
     },
     /// Send a key frame: a page has joined or lost its picture.
     KeyFrame,
+    /// The officer of an open incident switches an output. Refused without that incident. How the output is then is
+    /// in the heartbeat that follows at once; with the close it goes off by itself.
+    Switch {
+        /// In which incident.
+        incident: IncidentId,
+        /// Which output.
+        output: Output,
+        /// On or off.
+        on: bool,
+    },
 }
 
 /// What an incident was, in the officer's judgement.

@@ -11,9 +11,11 @@ pub mod envelope;
 pub mod ids;
 pub mod limits;
 mod medium;
+mod output;
 pub mod topic;
 pub mod up;
 
 pub use envelope::{Decoded, Envelope, WireError, decode, encode};
 pub use ids::{BootId, IncidentId, KioskId, MessageId, SessionId};
 pub use medium::Medium;
+pub use output::{Output, OutputState};

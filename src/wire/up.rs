@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::OutputState;
 use super::ids::{IncidentId, SessionId};
 
 /// Retained presence of a kiosk. The broker publishes `online: false` as its last will.
@@ -41,6 +42,12 @@ pub struct Heartbeat {
     pub mic_dbfs: Option<f32>,
     /// The button's line.
     pub button: ButtonLine,
+    /// The second button's line; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_button: Option<ButtonLine>,
+    /// The outputs that are fitted, as they are: what an officer may switch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputState>,
     /// Whether the standby media leg is connected.
     pub leg_up: bool,
     /// Age of the last echo of the centre, ms.
@@ -57,15 +64,15 @@ pub struct Heartbeat {
     pub undelivered: u64,
 }
 
-/// State of the button's line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// State of a button's line, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ButtonLine {
     /// Not pressed.
     Released,
     /// Pressed.
     Pressed,
-    /// Pressed for so long that it is a fault.
+    /// Pressed for so long, or so often without end, that it is a fault.
     Stuck,
 }
 
@@ -82,7 +89,7 @@ pub struct Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
-    /// The button has been down for too long.
+    /// A button has been down for too long, or its line chatters.
     ButtonStuck,
     /// No frames from the camera.
     CameraLost,
@@ -154,13 +161,18 @@ pub struct Alarm {
 }
 
 /// Where a press came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PressOrigin {
     /// The SOS button.
     Button,
+    /// The second button: lower on the post, or on its other side.
+    SecondButton,
     /// `sos-ctl press`, logged as such.
     Control,
+    /// One this version does not know. An alarm is an alarm, whatever pressed it.
+    #[serde(other)]
+    Unknown,
 }
 
 /// What the kiosk reports of an incident.

@@ -183,6 +183,8 @@ fn heartbeat(nonce: u64) -> Heartbeat {
         sound_age_ms: Some(5),
         mic_dbfs: None,
         button: ButtonLine::Released,
+        second_button: None,
+        outputs: vec![],
         leg_up: false,
         echo_age_ms: None,
         clock_offset_us: None,

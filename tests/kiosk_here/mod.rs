@@ -3,16 +3,17 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use sos::control::PanelView;
 use sos::kiosk::control::Control;
-use sos::kiosk::ports::{KeptPress, Leg, Link, LivePacket, Media, MediaHealth, Panel, Saying, Store};
+use sos::kiosk::ports::{Hand, KeptPress, Leg, Link, LivePacket, Media, MediaHealth, Panel, Saying, Store};
 use sos::kiosk::{INBOX_SIZE, Inbox, Parts, Setup, Shell, Stamped};
 use sos::machine::words::{Lamp, Light, Prompt};
 use sos::machine::{Event, Settings};
 use sos::wire::up::Place;
-use sos::wire::{IncidentId, SessionId};
+use sos::wire::{IncidentId, Output, SessionId};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -25,6 +26,7 @@ pub const BOUND: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub enum Told {
     Lamp(Lamp, Light),
+    Output(Output, bool),
     Said(Saying),
     Kept(KeptPress),
     KeptAcknowledged(IncidentId),
@@ -50,8 +52,14 @@ impl Ports {
 }
 
 impl Panel for Ports {
-    fn lamp(&mut self, lamp: Lamp, light: Light) {
+    fn lamp(&mut self, lamp: Lamp, light: Light, _pressed: Option<Instant>) {
         self.tell(Told::Lamp(lamp, light));
+    }
+    fn output(&mut self, output: Output, on: bool) {
+        self.tell(Told::Output(output, on));
+    }
+    fn look(&self) -> PanelView {
+        PanelView { driver: "test".to_owned(), ..PanelView::default() }
     }
 }
 
@@ -139,6 +147,15 @@ pub struct Kiosk {
 
 impl Kiosk {
     pub fn start(restored: Vec<KeptPress>) -> Self {
+        Self::start_with(restored, Settings::default(), |_| None)
+    }
+
+    /// With the machine's settings and a panel of its own, which is given the inbox.
+    pub fn start_with(
+        restored: Vec<KeptPress>,
+        machine: Settings,
+        panel: impl FnOnce(&Inbox) -> Option<(Box<dyn Panel>, Arc<dyn Hand>)>,
+    ) -> Self {
         let dir = TempDir::new().expect("a directory");
         let socket = dir.path().join("run/control.sock");
         let (to, told) = mpsc::unbounded_channel();
@@ -146,8 +163,12 @@ impl Kiosk {
         let (asks, questions) = mpsc::channel(16);
         let (stop, stopped) = watch::channel(false);
         let ports = Ports(to);
+        let (panel, hand): (Box<dyn Panel>, _) = match panel(&inbox) {
+            Some((panel, hand)) => (panel, Some(hand)),
+            None => (Box::new(ports.clone()), None),
+        };
         let parts = Parts {
-            panel: Box::new(ports.clone()),
+            panel,
             media: Arc::new(ports.clone()),
             leg: Arc::new(ports.clone()),
             link: Arc::new(ports.clone()),
@@ -158,9 +179,9 @@ impl Kiosk {
             id: "park-north".parse().expect("an id"),
             place: Place { name: "Central Park".to_owned(), position_e6: None },
             pre_event: Duration::from_secs(30),
-            machine: Settings::default(),
+            machine,
         };
-        let control = Control::bind(&socket).expect("a socket");
+        let control = Control::bind(&socket).expect("a socket").with_hand(hand);
         let control = tokio::spawn(control.serve(inbox.clone(), asks));
         let shell = tokio::spawn(Shell::new(setup, parts).run(events, questions, stopped));
         Self { inbox, socket, told, stop, shell, control, _dir: dir }

@@ -11,7 +11,7 @@ use sos::wire::up::{
     Alarm, ButtonLine, Fault, FaultKind, Heartbeat, IncidentEvent, IncidentReport, KioskState, Mark, Place,
     PressOrigin, SessionOffer, SignalUp,
 };
-use sos::wire::{Envelope, IncidentId, SessionId};
+use sos::wire::{Envelope, IncidentId, Output, OutputState, SessionId};
 
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\n";
 
@@ -74,6 +74,8 @@ fn up(visitor: &mut impl Visitor) {
         sound_age_ms: Some(10),
         mic_dbfs: Some(-52.5),
         button: ButtonLine::Released,
+        second_button: None,
+        outputs: vec![],
         leg_up: true,
         echo_age_ms: Some(2010),
         clock_offset_us: Some(-1500),
@@ -81,7 +83,14 @@ fn up(visitor: &mut impl Visitor) {
         uptime_s: 86_400,
         undelivered: 5,
     };
-    visitor.message("heartbeat", &Up::Heartbeat.of(&kiosk), &wrapped(heartbeat));
+    visitor.message("heartbeat", &Up::Heartbeat.of(&kiosk), &wrapped(heartbeat.clone()));
+    let is = |output, on| OutputState { output, on };
+    let fitted = Heartbeat {
+        second_button: Some(ButtonLine::Pressed),
+        outputs: vec![is(Output::Strobe, true), is(Output::Relay, false), is(Output::Heater, false)],
+        ..heartbeat
+    };
+    visitor.message("heartbeat_fitted", &Up::Heartbeat.of(&kiosk), &wrapped(fitted));
     let alarm = Alarm {
         incident: incident(),
         origin: PressOrigin::Button,
@@ -94,6 +103,8 @@ fn up(visitor: &mut impl Visitor) {
         offer: None,
     };
     visitor.message("alarm", &Up::Alarm.of(&kiosk), &wrapped(alarm.clone()));
+    let second = Alarm { origin: PressOrigin::SecondButton, ..alarm.clone() };
+    visitor.message("alarm_second_button", &Up::Alarm.of(&kiosk), &wrapped(second));
     let offer = SessionOffer { session: session(), sdp: SDP.to_owned() };
     let cold = Alarm { offer: Some(offer.clone()), pressed_mono_us: None, origin: PressOrigin::Control, ..alarm };
     visitor.message("alarm_with_offer", &Up::Alarm.of(&kiosk), &wrapped(cold));
@@ -129,6 +140,7 @@ fn down(visitor: &mut impl Visitor) {
         ("order_on_hold", stands(Standing::OnHold, None)),
         ("order_closed", stands(Standing::Closed, Some(Verdict::NoContact))),
         ("order_key_frame", OrderKind::KeyFrame),
+        ("order_switch", OrderKind::Switch { incident: incident(), output: Output::Strobe, on: true }),
     ] {
         let order = Order { expires_wall_us: 1_700_000_010_000_000, what };
         visitor.message(name, &Down::Order.of(&kiosk), &wrapped(order));

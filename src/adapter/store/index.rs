@@ -180,7 +180,8 @@ impl Index {
     /// As SQLite gives them, like every function here.
     pub fn keep(&self, press: &KeptPress) -> rusqlite::Result<()> {
         let origin = match press.origin {
-            PressOrigin::Button => "button",
+            PressOrigin::Button | PressOrigin::Unknown => "button",
+            PressOrigin::SecondButton => "second_button",
             PressOrigin::Control => "control",
         };
         self.db.execute(
@@ -209,9 +210,14 @@ impl Index {
             "SELECT incident, origin, pressed_wall_us, presses, acknowledged FROM press WHERE closed = 0 ORDER BY rowid",
         )?;
         let rows = statement.query_map([], |row| {
+            let origin = match row.get::<_, String>(1)?.as_str() {
+                "control" => PressOrigin::Control,
+                "second_button" => PressOrigin::SecondButton,
+                _ => PressOrigin::Button,
+            };
             Ok(KeptPress {
                 incident: incident(row, 0)?,
-                origin: if row.get::<_, String>(1)? == "control" { PressOrigin::Control } else { PressOrigin::Button },
+                origin,
                 pressed_wall_us: row.get(2)?,
                 presses: row.get(3)?,
                 acknowledged: row.get(4)?,

@@ -5,11 +5,11 @@ use crate::centre::page::{RecordingView, ToPage};
 use crate::wire::down::{Echo, Standing, Verdict};
 use crate::wire::limits;
 use crate::wire::up::{Alarm, Heartbeat, KioskState, SignalUp};
-use crate::wire::{IncidentId, KioskId};
+use crate::wire::{IncidentId, KioskId, Output, OutputState};
 
 use super::effect::{Effect, Rejection, Turn};
 use super::incident::{Incident, IncidentRecord, Kept};
-use super::kiosks::{Kiosk, bounded_faults, bounded_place, shorten};
+use super::kiosks::{Kiosk, bounded_faults, bounded_place, known_outputs, shorten};
 use super::{Desk, MAX_KIOSKS, OPEN_PER_KIOSK, RETRY_US};
 
 /// A kiosk whose view changes only in its last heartbeat is shown again after this.
@@ -194,7 +194,11 @@ impl Desk {
         }
         let Some(known) = self.meet(&kiosk, turn) else { return };
         let faults = bounded_faults(beat.faults);
-        let news = !known.view.alive || known.view.faults != faults;
+        let outputs = known_outputs(&beat.outputs);
+        let switched: Vec<_> =
+            outputs.iter().filter(|is| is.on != was_on(&known.view.outputs, is.output)).copied().collect();
+        let news = !known.view.alive || known.view.faults != faults || known.view.outputs != outputs;
+        known.view.outputs = outputs;
         known.view.alive = true;
         known.view.faults = faults;
         known.view.seen_wall_us = Some(now.wall_us);
@@ -203,6 +207,10 @@ impl Desk {
         if news || now.mono_us.saturating_sub(known.shown_at) >= SHOW_ALIVE_EVERY_US {
             turn.push(Effect::SaveKiosk(Box::new(known.view.clone())));
             self.show_kiosk(&kiosk, turn);
+        }
+        for is in switched {
+            let what = format!("{} is {}", is.output.name(), if is.on { "on" } else { "off" });
+            turn.audit(format!("kiosk:{kiosk}"), what, self.open_at(&kiosk));
         }
         self.say_standings(&kiosk, turn, |incident| {
             let every = if incident.is_open() { SAY_OPEN_EVERY_US } else { SAY_CLOSED_EVERY_US };
@@ -268,6 +276,10 @@ impl Desk {
             self.order(id, turn);
         }
     }
+}
+
+fn was_on(outputs: &[OutputState], output: Output) -> bool {
+    outputs.iter().any(|state| state.output == output && state.on)
 }
 
 fn recording_known(incident: Option<&Incident>) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::centre::page::KioskView;
 use crate::wire::up::{Fault, Place};
-use crate::wire::{KioskId, SessionId};
+use crate::wire::{KioskId, Output, OutputState, SessionId};
 
 /// Longest name of a place kept, characters.
 const PLACE_CHARS: usize = 200;
@@ -31,6 +31,7 @@ impl Kiosk {
             alive: false,
             leg_up: false,
             faults: Vec::new(),
+            outputs: Vec::new(),
             seen_wall_us: None,
             version: String::new(),
         })
@@ -38,7 +39,7 @@ impl Kiosk {
 
     /// From the store: nothing is known of its life now.
     pub fn restored(view: KioskView) -> Self {
-        let view = KioskView { alive: false, leg_up: false, faults: Vec::new(), ..view };
+        let view = KioskView { alive: false, leg_up: false, faults: Vec::new(), outputs: Vec::new(), ..view };
         Self { view, offset_us: None, beat_at: None, shown_at: 0, offered: None }
     }
 }
@@ -56,6 +57,12 @@ pub(super) fn bounded_faults(mut faults: Vec<Fault>) -> Vec<Fault> {
         shorten(&mut fault.detail, PLACE_CHARS);
     }
     faults
+}
+
+/// Outputs this version knows, each once.
+pub(super) fn known_outputs(outputs: &[OutputState]) -> Vec<OutputState> {
+    let of = |output| outputs.iter().find(|state| state.output == output).copied();
+    Output::ALL.into_iter().filter_map(of).collect()
 }
 
 /// Cuts `text` to `chars` characters.

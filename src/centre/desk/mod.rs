@@ -26,6 +26,7 @@ mod pages;
 mod reports;
 #[cfg(test)]
 mod script;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -200,6 +201,12 @@ impl Desk {
 
     fn is_alarmed(&self, kiosk: &KioskId) -> bool {
         self.incidents.values().any(|incident| incident.is_open() && incident.record.view.kiosk == *kiosk)
+    }
+
+    /// The incident that is open at a kiosk, the latest press if there is more than one.
+    fn open_at(&self, kiosk: &KioskId) -> Option<IncidentId> {
+        let open = self.incidents.values().filter(|i| i.is_open() && i.record.view.kiosk == *kiosk);
+        open.map(|i| &i.record.view).max_by_key(|view| (view.pressed_wall_us, view.id)).map(|view| view.id)
     }
 
     /// The closed incidents nobody needs in memory any more leave it; the store has them.

@@ -15,7 +15,7 @@ const PAGE_MARKS: [Mark; 3] = [Mark::AlarmPainted, Mark::FirstFrame, Mark::First
 const NEAR_US: u64 = 2_000_000;
 
 /// Why a request is refused, for people.
-type Refusal = String;
+pub(super) type Refusal = String;
 
 impl Desk {
     pub(super) fn page_said(&mut self, page: PageId, said: FromPage, turn: &mut Turn) {
@@ -28,6 +28,7 @@ impl Desk {
             FromPage::Watch { incident } => self.watch(page, incident, turn),
             FromPage::Answer { incident } => self.answer(page, incident, turn),
             FromPage::Hold { incident } => self.hold(page, incident, turn),
+            FromPage::Switch { incident, output, on } => self.switch(page, incident, output, on, turn),
             FromPage::Close { incident, verdict, note } => self.close(page, incident, verdict, note, turn),
             FromPage::Mark { incident, mark, at_us } => self.page_mark(page, incident, mark, at_us, turn),
             FromPage::KeyFrame => {
@@ -45,7 +46,7 @@ impl Desk {
         }
     }
 
-    fn officer(&self, page: PageId) -> String {
+    pub(super) fn officer(&self, page: PageId) -> String {
         self.pages.get(&page).map(|p| p.officer.clone()).unwrap_or_default()
     }
 
@@ -265,6 +266,7 @@ fn name_of(said: &FromPage) -> &'static str {
         FromPage::Watch { .. } => "watch",
         FromPage::Answer { .. } => "answer",
         FromPage::Hold { .. } => "hold",
+        FromPage::Switch { .. } => "switch",
         FromPage::Close { .. } => "close",
         FromPage::Mark { .. } => "mark",
         FromPage::KeyFrame => "key_frame",

@@ -16,6 +16,7 @@ use crate::wire::up::{
     Alarm, ButtonLine, Heartbeat, IncidentEvent, IncidentReport, KioskState, Place, PressOrigin, SessionOffer, SignalUp,
 };
 use crate::wire::{IncidentId, KioskId, SessionId};
+use crate::wire::{Output, OutputState};
 
 /// Wall clock of second 0.
 pub const START_US: i64 = 1_700_000_000_000_000;
@@ -59,6 +60,8 @@ pub fn heartbeat(clock_offset_us: Option<i64>) -> Heartbeat {
         sound_age_ms: Some(10),
         mic_dbfs: Some(-60.0),
         button: ButtonLine::Released,
+        second_button: None,
+        outputs: vec![],
         leg_up: true,
         echo_age_ms: None,
         clock_offset_us,
@@ -161,6 +164,11 @@ fn kiosk_event(kiosk: KioskId, words: &[&str], now: Now) -> Event {
             state: KioskState { online: words == ["online"], version: "1".to_owned(), place: Place::default() },
         },
         ["beats"] => Event::Heartbeat { kiosk, beat: Box::new(heartbeat(Some(0))), sent_wall_us: now.wall_us },
+        ["beats", "strobe", is] => {
+            let outputs = vec![OutputState { output: Output::Strobe, on: *is == "on" }];
+            let beat = Heartbeat { outputs, ..heartbeat(Some(0)) };
+            Event::Heartbeat { kiosk, beat: Box::new(beat), sent_wall_us: now.wall_us }
+        }
         ["beats", "late", seconds] => {
             let late = (seconds.parse::<f64>().expect("seconds") * 1e6) as i64;
             Event::Heartbeat { kiosk, beat: Box::new(heartbeat(Some(0))), sent_wall_us: now.wall_us - late }
@@ -190,6 +198,11 @@ fn page_event(page: u64, words: &[&str], now: Now) -> Event {
         ["watches", "nothing"] => FromPage::Watch { incident: None },
         ["watches", id] => FromPage::Watch { incident: Some(incident(id)) },
         ["answers", id] => FromPage::Answer { incident: incident(id) },
+        ["switches", id, output, on] => FromPage::Switch {
+            incident: incident(id),
+            output: serde_json::from_str(&format!("{output:?}")).expect("an output"),
+            on: *on == "on",
+        },
         ["holds", id] => FromPage::Hold { incident: incident(id) },
         ["shuts", id] => FromPage::Close { incident: incident(id), verdict: Verdict::Real, note: "fine".to_owned() },
         ["marks", id, mark] => FromPage::Mark {
@@ -223,6 +236,10 @@ fn text(effect: &Effect) -> String {
         Effect::Order { kiosk, what: OrderKind::Stands { incident, standing, verdict } } => {
             let verdict = verdict.map(|v| format!(" {}", word(&v))).unwrap_or_default();
             format!("order {kiosk} {} {}{verdict}", letter(*incident), word(standing))
+        }
+        Effect::Order { kiosk, what: OrderKind::Switch { incident, output, on } } => {
+            let on = if *on { "on" } else { "off" };
+            format!("order {kiosk} {} {} {on}", letter(*incident), output.name())
         }
         Effect::Order { kiosk, what: OrderKind::KeyFrame } => format!("order {kiosk} key frame"),
         Effect::Signal { kiosk, .. } => format!("signal {kiosk}"),

@@ -645,3 +645,51 @@ fn the_wall_clock_may_jump_without_anybody_vanishing() {
     let beat = Event::Heartbeat { kiosk: kiosk("north"), beat: Box::new(heartbeat(None)), sent_wall_us: 0 };
     assert!(stage.desk.handle(beat, now).iter().any(|e| matches!(e, Effect::Echo { .. })));
 }
+
+#[test]
+fn an_officer_switches_what_the_kiosk_has_in_a_call_of_their_own() {
+    let told = play(
+        "0 page 1 opens ana
+         0 page 1 on duty
+         0 page 2 opens bek
+         0 page 2 on duty
+         1 north beats strobe off
+         1 north alarm A
+         1 store has A
+         2 page 1 switches A strobe on
+         3 page 1 answers A
+         3 page 2 switches A strobe on
+         4 page 1 switches A strobe on
+         5 page 1 switches A relay on
+         7 page 1 switches B strobe on
+         8 page 1 shuts A
+         9 page 1 switches A strobe on",
+    );
+    let about: Vec<&str> = told.lines().filter(|l| l.contains("strobe") || l.contains("refused")).collect();
+    assert_eq!(
+        about,
+        [
+            "2 page 1 < refused switch: it is not answered",
+            "3 page 2 < refused switch: it is ana's",
+            "4 order north A strobe on",
+            "5 page 1 < refused switch: north has no relay",
+            "7 page 1 < refused switch: there is no such open incident",
+            "9 page 1 < refused switch: it is not answered",
+        ]
+    );
+}
+
+#[test]
+fn what_the_kiosk_says_of_its_outputs_is_shown_and_entered_and_what_was_asked_is_not() {
+    let mut stage = Stage::new();
+    stage.play("0 page 1 opens ana\n0 page 1 on duty\n0 north beats strobe off\n1 north alarm A\n1 store has A", &[]);
+    stage.play("2 page 1 answers A\n3 page 1 switches A strobe on", &[]);
+    let is_on = |stage: &Stage| stage.desk.kiosk_views()[0].outputs.first().is_some_and(|is| is.on);
+    assert!(!is_on(&stage), "asked for is not done");
+    let told = stage.play("4 north beats strobe on", &["echo", "order"]);
+    assert!(is_on(&stage));
+    assert!(told.contains("4 pages < kiosk north alive"), "{told}");
+    assert!(told.contains("4 audit kiosk:north: strobe is on (A)"), "{told}");
+    let told = stage.play("5 north beats strobe on", &["echo", "order"]);
+    assert!(!told.contains("strobe"), "no news: {told}");
+}

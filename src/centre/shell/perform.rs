@@ -19,6 +19,9 @@ use super::{Entry, GATEWAY_BACKLOG, Input, JOURNAL_BACKLOG, Publication, Shell};
 /// An order that could not be delivered for this long is void; the desk says the standing again anyway.
 const ORDER_LIFE_US: i64 = 15_000_000;
 
+/// An officer who switched something and saw nothing happen tries again; a late order must not undo that.
+const SWITCH_LIFE_US: i64 = 5_000_000;
+
 /// Wraps what the centre says.
 pub struct Envelopes {
     boot: BootId,
@@ -73,8 +76,12 @@ impl Shell {
                 }
                 Effect::Echo { kiosk, echo } => self.say(Down::Echo, &kiosk, echo, Kind::Fresh),
                 Effect::Order { kiosk, what } => {
-                    let kind = if what == OrderKind::KeyFrame { Kind::Fresh } else { Kind::Kept };
-                    let expires_wall_us = self.clock.now().wall_us.saturating_add(ORDER_LIFE_US);
+                    let (kind, life) = match what {
+                        OrderKind::Stands { .. } => (Kind::Kept, ORDER_LIFE_US),
+                        OrderKind::KeyFrame => (Kind::Fresh, ORDER_LIFE_US),
+                        OrderKind::Switch { .. } => (Kind::Fresh, SWITCH_LIFE_US),
+                    };
+                    let expires_wall_us = self.clock.now().wall_us.saturating_add(life);
                     self.say(Down::Order, &kiosk, Order { expires_wall_us, what }, kind);
                 }
                 Effect::Signal { kiosk, signal } => self.say(Down::Signal, &kiosk, signal, Kind::Kept),

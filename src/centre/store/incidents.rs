@@ -228,6 +228,7 @@ pub fn kiosks(db: &Connection) -> Result<Vec<KioskView>, StoreError> {
             alive: false,
             leg_up: false,
             faults: Vec::new(),
+            outputs: Vec::new(),
             seen_wall_us,
             version,
         })

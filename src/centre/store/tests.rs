@@ -282,6 +282,7 @@ async fn kiosks_are_remembered() {
         alive: true,
         leg_up: true,
         faults: vec![],
+        outputs: vec![],
         seen_wall_us: Some(5),
         version: "1".to_owned(),
     };

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 pub use keys::KEYS;
 pub use media::{MediaConfig, SourceDriver, SpeakerDriver};
-pub use panel::PanelDriver;
+pub use panel::{BiasConfig, InputConfig, LineConfig, OutputConfig, PanelConfig, PanelDriver};
 
 use super::load::{ConfigErrors, Layers, Reader};
 use crate::tls::Identity;
@@ -30,8 +30,8 @@ pub struct KioskConfig {
     pub centre: CentreAddress,
     /// Picture and sound.
     pub media: MediaConfig,
-    /// Button and lamps.
-    pub panel: PanelDriver,
+    /// Buttons, lamps, outputs.
+    pub panel: PanelConfig,
     /// Directory of what must survive.
     pub store_dir: PathBuf,
     /// The control socket.

@@ -46,6 +46,15 @@ function handle(event: KeyboardEvent): boolean {
     case "KeyM":
       officer.mute();
       return true;
+    case "KeyS":
+      officer.turn("strobe");
+      return true;
+    case "KeyR":
+      officer.turn("relay");
+      return true;
+    case "KeyW":
+      officer.turn("heater");
+      return true;
     case "KeyP":
       officer.togglePlayer();
       return true;

@@ -1,8 +1,8 @@
 // What the officer can do, whether by key or by button.
 
 import { dialogue, dispatch, known, open, older, playing, send, staged, state, call, muted } from "./store";
-import { canAnswer, canClose, oldestWaiting } from "./state";
-import type { IncidentView, Verdict } from "./wire";
+import { canAnswer, canClose, oldestWaiting, outputs } from "./state";
+import type { IncidentView, Output, Verdict } from "./wire";
 
 /** What Answer would answer: what is on the stage, or what has waited longest when nothing open is there. */
 export function answerTarget(): IncidentView | null {
@@ -45,6 +45,16 @@ export function close(incident: string, verdict: Verdict, note: string): void {
 
 export function mute(): void {
   if (call.peek() !== null) muted.value = !muted.peek();
+}
+
+/** The other way round from how the kiosk says it is, in the incident on the stage or else in the call. */
+export function turn(output: Output): void {
+  const now = state.peek();
+  for (const view of [staged.peek(), known(now.call)]) {
+    if (view === null) continue;
+    const is = outputs(now, view).find((one) => one.output === output);
+    if (is !== undefined) return send({ type: "switch", incident: view.id, output, on: !is.on });
+  }
 }
 
 export function select(id: string | null): void {

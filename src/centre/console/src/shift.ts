@@ -177,7 +177,7 @@ function hear(message: ToPage): void {
 function refused(request: string, why: string): void {
   console.warn(`the centre refused ${request}: ${why}`);
   // What the page asks by itself is no news for the officer.
-  if (["answer", "hold", "close", "duty"].includes(request)) store.tell(refusal(request, why));
+  if (["answer", "hold", "close", "duty", "switch"].includes(request)) store.tell(refusal(request, why));
 }
 
 async function lost(attempt: number): Promise<void> {

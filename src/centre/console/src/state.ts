@@ -1,7 +1,7 @@
 // The page's state as a pure machine: (state, event) -> state and what to say to the centre.
 // No clock, no DOM, no network: everything that happened comes in, everything to be said goes out.
 
-import type { FromPage, IncidentView, KioskView, ToPage } from "./wire";
+import type { FromPage, IncidentView, KioskView, OutputState, ToPage } from "./wire";
 
 export interface State {
   /** Login name; null until the centre's hello. */
@@ -229,6 +229,13 @@ export function canAnswer(state: State, view: IncidentView): boolean {
 export function canClose(state: State, view: IncidentView): boolean {
   if (view.standing === "closed") return false;
   return view.standing === "waiting" ? state.duty : view.owner === state.officer;
+}
+
+/** What may be switched at the kiosk of an incident of ours: nothing while we do not have it. */
+export function outputs(state: State, view: IncidentView): OutputState[] {
+  const ours = view.standing === "answered" || view.standing === "on_hold";
+  if (!ours || view.owner !== state.officer) return [];
+  return state.kiosks.get(view.kiosk)?.outputs ?? [];
 }
 
 export type Condition = "dead" | "faulty" | "no_leg" | "ready";

@@ -56,6 +56,16 @@ export interface Fault {
   detail: string;
 }
 
+/** What an officer may switch in a call. */
+export const OUTPUTS = ["strobe", "relay", "heater"] as const;
+export type Output = (typeof OUTPUTS)[number];
+
+export interface OutputState {
+  output: Output;
+  /** As the kiosk says it is, not as it was asked to be. */
+  on: boolean;
+}
+
 export interface Place {
   name: string;
   /** Latitude and longitude in millionths of a degree. */
@@ -75,7 +85,7 @@ export interface IncidentView {
   id: string;
   kiosk: string;
   place: Place;
-  origin: "button" | "control";
+  origin: "button" | "second_button" | "control" | "unknown";
   standing: Standing;
   owner: string | null;
   pressed_wall_us: number;
@@ -93,6 +103,7 @@ export interface KioskView {
   alive: boolean;
   leg_up: boolean;
   faults: Fault[];
+  outputs: OutputState[];
   seen_wall_us: number | null;
   version: string;
 }
@@ -122,6 +133,7 @@ export type FromPage =
   | { type: "watch"; incident: string | null }
   | { type: "answer"; incident: string }
   | { type: "hold"; incident: string }
+  | { type: "switch"; incident: string; output: Output; on: boolean }
   | { type: "close"; incident: string; verdict: Verdict; note: string }
   | { type: "mark"; incident: string; mark: PageMark; at_us: number }
   | { type: "key_frame" }

@@ -7,6 +7,7 @@ import {
   kiosksWorstFirst,
   oldestWaiting,
   openIncidents,
+  outputs,
   step,
   type Event,
   type State,
@@ -213,6 +214,27 @@ describe("lists", () => {
     expect(state.incidents.has("i0")).toBe(false);
   });
 
+  it("offer what the kiosk says it has, in one's own incident and nowhere else", () => {
+    const strobe = { output: "strobe", on: false } as const;
+    const park: KioskView = {
+      id: "park",
+      place: { name: "Park" },
+      alive: true,
+      leg_up: true,
+      faults: [],
+      outputs: [strobe],
+      seen_wall_us: 0,
+      version: "",
+    };
+    const { state } = play(...onDuty, said({ type: "kiosk", kiosk: park }));
+    expect(outputs(state, incident("a", mine))).toEqual([strobe]);
+    expect(outputs(state, incident("a", { ...mine, standing: "on_hold" }))).toEqual([strobe]);
+    expect(outputs(state, incident("a"))).toEqual([]);
+    expect(outputs(state, incident("a", { ...mine, owner: "daulet" }))).toEqual([]);
+    expect(outputs(state, incident("a", { ...mine, standing: "closed" }))).toEqual([]);
+    expect(outputs(state, incident("a", { ...mine, kiosk: "gate" }))).toEqual([]);
+  });
+
   it("put dead kiosks before faulty ones before those without a line", () => {
     const kiosk = (id: string, change: Partial<KioskView>): KioskView => ({
       id,
@@ -220,6 +242,7 @@ describe("lists", () => {
       alive: true,
       leg_up: true,
       faults: [],
+      outputs: [],
       seen_wall_us: 0,
       version: "",
       ...change,

@@ -64,6 +64,7 @@ export const en: Strings = {
     pressed_at: "Pressed at",
     presses: (count) => plural(count, "press", "presses"),
     by_control: "pressed by the technician",
+    by_second: "pressed at the second button",
     owner: "Officer",
     on_duty_first: "Go on duty to answer",
     not_talking_here: "Open on another page of yours",
@@ -90,6 +91,7 @@ export const en: Strings = {
     you: "You",
     person: "Person",
   },
+  outputs: { name: { strobe: "Strobe", relay: "Relay", heater: "Heater" }, on: "ON", off: "off" },
   verdict: { real: "Real", prank: "Prank", test: "Test", no_contact: "No contact", technical: "Technical" },
   verdict_means: {
     real: "Somebody needed help",
@@ -196,6 +198,7 @@ export const en: Strings = {
     close: "Close",
     verdict: "What it was, then Enter",
     mute: "Microphone off and on",
+    outputs: "Strobe, relay, heater on and off",
     choose: "Choose an incident",
     play: "Before the press, playback",
     pause: "Pause and go on",
@@ -210,5 +213,6 @@ export const en: Strings = {
     hold: "Not put on hold",
     close: "Not closed",
     duty: "Duty not changed",
+    switch: "Not switched",
   },
 };

@@ -62,6 +62,7 @@ export const kk: Strings = {
     pressed_at: "Басылған уақыты",
     presses: (count) => `${count} рет басылды`,
     by_control: "техник басқан",
+    by_second: "екінші түйме басылған",
     owner: "Офицер",
     on_duty_first: "Жауап беру үшін кезекшілікке шығыңыз",
     not_talking_here: "Басқа бетіңізде ашық",
@@ -88,6 +89,7 @@ export const kk: Strings = {
     you: "Сіз",
     person: "Адам",
   },
+  outputs: { name: { strobe: "Шамшырақ", relay: "Реле", heater: "Жылытқыш" }, on: "ҚОСУЛЫ", off: "өшірулі" },
   verdict: { real: "Нақты", prank: "Бұзақылық", test: "Сынақ", no_contact: "Байланыс жоқ", technical: "Техникалық" },
   verdict_means: {
     real: "Біреуге көмек керек болды",
@@ -194,6 +196,7 @@ export const kk: Strings = {
     close: "Жабу",
     verdict: "Не болғаны, сосын Enter",
     mute: "Микрофонды өшіру, қосу",
+    outputs: "Шамшырақты, релені, жылытқышты қосу және өшіру",
     choose: "Оқиғаны таңдау",
     play: "Басуға дейін, ойнату",
     pause: "Кідірту, жалғастыру",
@@ -208,5 +211,6 @@ export const kk: Strings = {
     hold: "Күттірілмеді",
     close: "Жабылмады",
     duty: "Кезекшілік өзгермеді",
+    switch: "Ауыстырылмады",
   },
 };

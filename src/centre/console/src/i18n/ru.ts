@@ -69,6 +69,7 @@ export const ru: Strings = {
     pressed_at: "Нажата в",
     presses: (count) => plural(count, "нажатие", "нажатия", "нажатий"),
     by_control: "нажал техник",
+    by_second: "нажата вторая кнопка",
     owner: "Офицер",
     on_duty_first: "Заступите, чтобы ответить",
     not_talking_here: "Открыт на другой вашей странице",
@@ -95,6 +96,7 @@ export const ru: Strings = {
     you: "Вы",
     person: "Человек",
   },
+  outputs: { name: { strobe: "Маяк", relay: "Реле", heater: "Обогрев" }, on: "ВКЛ", off: "выкл" },
   verdict: { real: "Реальный", prank: "Шалость", test: "Проверка", no_contact: "Нет контакта", technical: "Технический" },
   verdict_means: {
     real: "Кому-то была нужна помощь",
@@ -205,6 +207,7 @@ export const ru: Strings = {
     close: "Закрыть",
     verdict: "Что это было, затем Enter",
     mute: "Микрофон выкл. и вкл.",
+    outputs: "Маяк, реле, обогрев: вкл. и выкл.",
     choose: "Выбрать инцидент",
     play: "До нажатия, воспроизведение",
     pause: "Пауза и дальше",
@@ -219,5 +222,6 @@ export const ru: Strings = {
     hold: "Не удалось удержать",
     close: "Не удалось закрыть",
     duty: "Дежурство не изменено",
+    switch: "Не переключено",
   },
 };

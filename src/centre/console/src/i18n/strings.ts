@@ -1,6 +1,6 @@
 // Every sentence of the page. A language is complete when it has this type.
 
-import type { FaultKind, Mark, Standing, Verdict } from "../wire";
+import type { FaultKind, Mark, Output, Standing, Verdict } from "../wire";
 import type { Condition } from "../state";
 import type { Units } from "../timing";
 
@@ -73,6 +73,7 @@ export interface Strings {
     pressed_at: string;
     presses: (count: number) => string;
     by_control: string;
+    by_second: string;
     owner: string;
     on_duty_first: string;
     not_talking_here: string;
@@ -101,6 +102,9 @@ export interface Strings {
     you: string;
     person: string;
   };
+
+  /** What an officer may switch, and how it is. */
+  outputs: { name: Record<Output, string>; on: string; off: string };
 
   verdict: Record<Verdict, string>;
   verdict_means: Record<Verdict, string>;
@@ -171,6 +175,7 @@ export interface Strings {
     close: string;
     verdict: string;
     mute: string;
+    outputs: string;
     choose: string;
     play: string;
     pause: string;
@@ -186,5 +191,6 @@ export interface Strings {
     hold: string;
     close: string;
     duty: string;
+    switch: string;
   };
 }

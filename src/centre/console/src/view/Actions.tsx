@@ -2,9 +2,9 @@
 
 import { t } from "../i18n";
 import * as officer from "../officer";
-import { canAnswer, canClose } from "../state";
+import { canAnswer, canClose, outputs } from "../state";
 import * as store from "../store";
-import type { IncidentView } from "../wire";
+import type { IncidentView, Output } from "../wire";
 import { Key, Shape } from "./icons";
 import { Levels } from "./Levels";
 
@@ -28,6 +28,34 @@ export function Actions({ view }: { view: IncidentView }) {
           <Key>C</Key>
         </button>
       </div>
+      <Outputs view={view} />
+    </div>
+  );
+}
+
+const OUTPUT_KEYS: Record<Output, string> = { strobe: "S", relay: "R", heater: "W" };
+
+/** Only what this kiosk says it has, and as it says it is. */
+function Outputs({ view }: { view: IncidentView }) {
+  const states = outputs(store.state.value, view);
+  const words = t().outputs;
+  if (states.length === 0) return null;
+  return (
+    <div class="action-row action-outputs">
+      {states.map(({ output, on }) => (
+        <button
+          key={output}
+          class={`act act-output ${on ? "is-on" : ""}`}
+          data-testid={`output-${output}`}
+          aria-pressed={on}
+          onClick={() => officer.turn(output)}
+        >
+          <span>
+            {words.name[output]} <b>{on ? words.on : words.off}</b>
+          </span>
+          <Key>{OUTPUT_KEYS[output]}</Key>
+        </button>
+      ))}
     </div>
   );
 }

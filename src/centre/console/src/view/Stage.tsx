@@ -65,6 +65,7 @@ function Band({ view }: { view: IncidentView }) {
             </b>
           </span>
           {view.presses > 1 && <b class="presses">{words.presses(view.presses)}</b>}
+          {view.origin === "second_button" && <span>{words.by_second}</span>}
           {view.origin === "control" && <span>{words.by_control}</span>}
           {view.owner !== null && (
             <span>
