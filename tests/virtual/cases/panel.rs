@@ -84,11 +84,11 @@ async fn fault(rig: &Rig, kind: &str, stands: bool) -> Result<Value> {
     kiosk::status_when(&rig.board, &what, BOUND, |status| has_fault(status, kind) == stands).await
 }
 
-/// Presses by an edge of the line, and lets go when the lamp shines; milliseconds between, as the lines show them.
+/// Presses by an edge of the line (what looks at the lamp runs only when nobody else wants to), and lets go when the lamp shines; milliseconds between, as the lines show them.
 async fn press(rig: &Rig) -> Result<f64> {
     let (button, lamp) = (line(BUTTON), line(LAMP_SENT));
     let script = format!(
-        "bash -c 'button=$(echo {button}/pull) lamp=$(echo {lamp}/value) v=0\n\
+        "chrt -i 0 bash -c 'button=$(echo {button}/pull) lamp=$(echo {lamp}/value) v=0\n\
          a=$EPOCHREALTIME; echo pull-down > $button\n\
          while [ $v != 1 ]; do read -r v < $lamp; done; b=$EPOCHREALTIME\n\
          echo pull-up > $button; echo $(( ${{b/./}} - ${{a/./}} ))'"
