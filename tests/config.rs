@@ -178,7 +178,7 @@ fn a_panel_is_told_line_by_line_and_what_has_no_line_is_not_fitted() {
     assert_eq!((panel.driver, panel.chip.as_deref()), (PanelDriver::Gpiocdev, Some("pinctrl-bcm2711")));
     let button = panel.button.expect("fitted");
     assert_eq!((button.line, button.active_low, button.normally_closed), (LineConfig::Offset(17), true, true));
-    assert_eq!((button.bias, button.debounce), (BiasConfig::Up, Duration::from_millis(10)));
+    assert_eq!((button.bias, button.debounce), (BiasConfig::Up, Duration::from_millis(5)));
     let second = panel.second_button.expect("fitted");
     assert_eq!(
         (second.line, second.active_low, second.bias),

@@ -17,7 +17,7 @@ use sos::wire::up::{
     Alarm, ButtonLine, Heartbeat, IncidentEvent, IncidentReport, KioskState, Mark, Place as Where, PressOrigin,
     SessionOffer, SignalUp,
 };
-use sos::wire::{BootId, Envelope, IncidentId, KioskId, MessageId, SessionId, decode, encode};
+use sos::wire::{BootId, Envelope, IncidentId, KioskId, MessageId, Output, OutputState, SessionId, decode, encode};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 
@@ -276,6 +276,47 @@ async fn a_call_from_the_alarm_to_the_evidence() {
         (&"north".into(), &true.into(), &"9".into())
     );
     assert!(officer.json("/api/gateway").await.is_array());
+    centre.stop().await;
+}
+
+#[tokio::test]
+async fn an_officers_switch_reaches_the_kiosk_and_what_the_kiosk_says_reaches_the_page() {
+    let (place, broker, centre) = world(&["north"]).await;
+    let mut wire = kiosk(&place, "north", broker.port).await;
+    let officer = centre.officer("ana").await;
+    let (mut page, _) = Page::open(&centre, &officer).await;
+    page.say(&FromPage::Duty { on: true }).await;
+    let beat = |nonce, on| Heartbeat { outputs: vec![OutputState { output: Output::Strobe, on }], ..heartbeat(nonce) };
+    wire.say(Up::Heartbeat, beat(1, false));
+    let shown = |m: &ToPage, on| {
+        let ToPage::Kiosk { kiosk } = m else { return None };
+        (kiosk.outputs == [OutputState { output: Output::Strobe, on }]).then_some(())
+    };
+    page.hear_when("what is fitted", |m| shown(m, false)).await;
+    let id = IncidentId::fresh();
+    assert_eq!(wire.acknowledged(alarm(id)).await.incident, id);
+    page.say(&FromPage::Answer { incident: id }).await;
+    wire.ordered(id, Standing::Answered).await;
+
+    page.say(&FromPage::Switch { incident: id, output: Output::Strobe, on: true }).await;
+    let order = loop {
+        let order: Order = wire.hear(Down::Order).await;
+        if matches!(order.what, OrderKind::Switch { .. }) {
+            break order;
+        }
+    };
+    assert_eq!(order.what, OrderKind::Switch { incident: id, output: Output::Strobe, on: true });
+    let left = order.expires_wall_us - sos::centre::clock::wall_us();
+    assert!(left > 0 && left <= 5_000_000, "an officer tries again sooner: {left} us");
+    wire.say(Up::Heartbeat, beat(2, true));
+    page.hear_when("the strobe on", |m| shown(m, true)).await;
+    centre.journal_says("kiosk:north: strobe is on").await;
+    page.say(&FromPage::Switch { incident: id, output: Output::Heater, on: true }).await;
+    let refused = |m: &ToPage| match m {
+        ToPage::Refused { request, why } => Some(format!("{request}: {why}")),
+        _ => None,
+    };
+    assert_eq!(page.hear_when("a refusal", refused).await, "switch: north has no heater");
     centre.stop().await;
 }
 

@@ -60,7 +60,7 @@ pub const KEYS: &[Key] = &[
         "The contact at rest: \"open\" (closes when pressed) or \"closed\" (a cut wire is a press).",
     ),
     key("panel.button.bias", Some(r#""up""#), r#""down""#, "Pull: \"up\", \"down\", \"off\" or \"as-is\"."),
-    key("panel.button.debounce_ms", Some("10"), "10", "Milliseconds a level must stand to count; 1 to 1000."),
+    key("panel.button.debounce_ms", Some("5"), "10", "Milliseconds a level must stand to count; 1 to 1000."),
     key(
         "panel.second_button.line",
         None,
@@ -80,7 +80,7 @@ pub const KEYS: &[Key] = &[
         "The contact at rest: \"open\" (closes when pressed) or \"closed\" (a cut wire is a press).",
     ),
     key("panel.second_button.bias", Some(r#""up""#), r#""down""#, "Pull: \"up\", \"down\", \"off\" or \"as-is\"."),
-    key("panel.second_button.debounce_ms", Some("10"), "10", "Milliseconds a level must stand to count; 1 to 1000."),
+    key("panel.second_button.debounce_ms", Some("5"), "10", "Milliseconds a level must stand to count; 1 to 1000."),
     key(
         "panel.tamper.line",
         None,
