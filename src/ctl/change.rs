@@ -32,7 +32,7 @@ pub type Edit = (String, Option<String>);
 /// # Errors
 /// A key without a value.
 pub fn pairs(words: Vec<String>) -> Result<Vec<Edit>, Failure> {
-    if words.len() % 2 != 0 {
+    if !words.len().is_multiple_of(2) {
         return Err(Failure::new(Exit::Usage, format!("expected KEY VALUE in pairs, found {} words", words.len())));
     }
     let mut words = words.into_iter();
