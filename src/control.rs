@@ -3,12 +3,16 @@
 //! A request is `{"do":"status"}`; an answer is `{"ok":true,...}` or `{"ok":false,"error":"..."}`. The socket is
 //! local (a Unix socket, mode 0660): who may open it is decided by the file's owner and group.
 
+mod state;
+
 use serde::{Deserialize, Serialize};
 
 use crate::wire::down::Standing;
 use crate::wire::ids::KioskId;
 use crate::wire::up::{ButtonLine, Fault, FaultKind};
+pub use crate::wire::up::{TestOutcome, TestPart};
 use crate::wire::{IncidentId, OutputState};
+pub use state::{Changed, ConfigStage, ConfigState, TestStep, Vitals};
 
 /// Longest line either side reads, bytes.
 pub const MAX_LINE: usize = 4 * 1024;
@@ -16,7 +20,7 @@ pub const MAX_LINE: usize = 4 * 1024;
 pub const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// What can be asked of the daemon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// Presses as the button would and, unless `hold`, lets go.
@@ -43,6 +47,16 @@ pub enum Request {
     Status,
     /// The last events, oldest first.
     Ring,
+    /// How the configuration stands.
+    Config,
+    /// The configuration's file was changed: look now. Answered like [`Request::Config`].
+    ConfigChanged,
+    /// Tests parts of the kiosk, one after the other. Answered by a line for each step ([`Answer::more`]).
+    Selftest {
+        /// Which; none: every part there is a test for.
+        #[serde(default)]
+        parts: Vec<TestPart>,
+    },
 }
 
 /// The daemon's answer.
@@ -62,13 +76,31 @@ pub struct Answer {
     /// To [`Request::Ring`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ring: Vec<String>,
+    /// To [`Request::Config`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<Box<ConfigState>>,
+    /// A step of a self-test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestStep>,
+    /// Further lines follow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
 }
 
 impl Answer {
     /// Done.
     #[must_use]
     pub fn done() -> Self {
-        Self { ok: true, error: None, incident: None, status: None, ring: Vec::new() }
+        Self {
+            ok: true,
+            error: None,
+            incident: None,
+            status: None,
+            ring: Vec::new(),
+            config: None,
+            test: None,
+            more: false,
+        }
     }
 
     /// Not done.
@@ -123,6 +155,15 @@ pub struct Status {
     pub faults: Vec<Fault>,
     /// Fragments the centre has no receipt for.
     pub undelivered: u64,
+    /// Why there is no connection to the broker, as the last attempt found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_trouble: Option<String>,
+    /// The board and what is on it.
+    #[serde(default)]
+    pub board: Vitals,
+    /// How the configuration stands.
+    #[serde(default)]
+    pub config: ConfigState,
 }
 
 /// What the kiosk is doing.
@@ -215,7 +256,8 @@ impl Status {
                 reasons.push(why);
             }
         };
-        say(!self.link_up, "no connection to the broker".to_owned());
+        let trouble = self.link_trouble.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        say(!self.link_up, format!("no connection to the broker{trouble}"));
         say(self.link_up && !self.centre_present, "nobody is at the centre's end".to_owned());
         say(self.button == ButtonLine::Stuck, "the button is stuck".to_owned());
         say(self.second_button == Some(ButtonLine::Stuck), "the second button is stuck".to_owned());
@@ -226,11 +268,46 @@ impl Status {
                 Some(age) => say(age > STALE_MS, format!("the newest {what} is {:.1} s old", seconds(age))),
             }
         }
-        for fault in &self.faults {
+        for fault in self.faults.iter().filter(|fault| prevents(fault.kind)) {
             let said = matches!(fault.kind, FaultKind::ButtonStuck | FaultKind::LegDown);
             say(!said, format!("{}: {}", fault_name(fault.kind), fault.detail));
         }
         reasons
+    }
+
+    /// What somebody must see to before it becomes a reason.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let standing = self.faults.iter().filter(|fault| !prevents(fault.kind));
+        standing.map(|fault| format!("{}: {}", fault_name(fault.kind), fault.detail)).collect()
+    }
+}
+
+/// Whether a press would not bring an officer with picture, sound and a recording while this stands.
+fn prevents(kind: FaultKind) -> bool {
+    match kind {
+        FaultKind::DeliveryFailed
+        | FaultKind::CaseOpen
+        | FaultKind::Temperature
+        | FaultKind::ClockWrong
+        | FaultKind::CertificateExpiring
+        | FaultKind::ConfigBroken
+        | FaultKind::NotProved => false,
+        FaultKind::ButtonStuck
+        | FaultKind::CameraLost
+        | FaultKind::MicrophoneLost
+        | FaultKind::SpeakerLost
+        | FaultKind::StoreFailed
+        | FaultKind::RecordingFailed
+        | FaultKind::LegDown
+        | FaultKind::CameraFrozen
+        | FaultKind::CameraCovered
+        | FaultKind::CameraBlurred
+        | FaultKind::MicrophoneDeaf
+        | FaultKind::SoundPathBroken
+        | FaultKind::PanelLost
+        | FaultKind::DiskFull
+        | FaultKind::Unknown => true,
     }
 }
 

@@ -94,6 +94,40 @@ pub fn common_name(cert: &CertificateDer<'_>) -> Option<String> {
     Some(name.to_owned())
 }
 
+/// How long a certificate is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// From, seconds since 1970 UTC.
+    pub from_s: i64,
+    /// Until, seconds since 1970 UTC.
+    pub until_s: i64,
+}
+
+/// How long the first certificate of a file is valid.
+///
+/// # Errors
+/// [`TlsError`] names the file.
+pub fn validity(path: &Path) -> Result<Validity, TlsError> {
+    let leaf = first(path)?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(leaf.as_ref()).map_err(|e| TlsError::Pem {
+        path: path.to_owned(),
+        expected: "a certificate",
+        detail: e.to_string(),
+    })?;
+    let validity = parsed.validity();
+    Ok(Validity { from_s: validity.not_before.timestamp(), until_s: validity.not_after.timestamp() })
+}
+
+/// The first certificate of a file.
+///
+/// # Errors
+/// [`TlsError`] names the file.
+pub fn first(path: &Path) -> Result<CertificateDer<'static>, TlsError> {
+    let mut chain = chain(path)?;
+    // Never empty: `chain` refuses a file without one.
+    Ok(chain.swap_remove(0))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
 }

@@ -34,7 +34,7 @@ async fn a_kiosk_that_would_work_says_so_first() {
     let (code, out, err) = ctl(&["--socket", text(&kiosk.socket), "status"]).await;
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert_eq!(out.lines().next(), Some("park-north: works, a press now would bring an officer"));
-    assert!(out.contains("\n  doing      at rest\n"), "{out}");
+    assert!(out.contains("\n  doing       at rest\n"), "{out}");
     let (code, out, _) = ctl(&["--socket", text(&kiosk.socket), "status", "--json"]).await;
     assert_eq!(code, Some(0));
     let status: serde_json::Value = serde_json::from_str(&out).expect("JSON");
@@ -61,7 +61,7 @@ async fn a_press_prints_its_incident() {
     let (_, again, _) = ctl(&["--socket", text(&kiosk.socket), "press", "--hold"]).await;
     assert_eq!(again.trim(), incident.to_string(), "a further press joins");
     let (_, out, _) = ctl(&["--socket", text(&kiosk.socket), "status"]).await;
-    assert!(out.contains(&format!("incident {incident}, presses 2")) && out.contains("button     pressed"), "{out}");
+    assert!(out.contains(&format!("incident {incident}, presses 2")) && out.contains("button      pressed"), "{out}");
     assert_eq!(ctl(&["--socket", text(&kiosk.socket), "release"]).await.0, Some(0));
     kiosk.stop().await;
 }
@@ -99,6 +99,144 @@ async fn a_configuration_is_checked_and_explained() {
     assert_eq!(code, Some(0));
     assert!(out.contains(&format!("media.fps = 500  # {}:7\n#   Frames per second.\n", file.display())), "{out}");
     assert!(out.contains("store.dir = \"/var/lib/sos-kiosk\"  # default\n"), "{out}");
+    assert!(
+        out.contains("#   default 25, example 25; takes effect after a restart, which the daemon does by itself\n")
+    );
+    assert!(out.contains("takes effect at once\n"), "{out}");
+}
+
+const GOOD: &str =
+    "id = \"a\" # the first\nplace.name = \"Park\"\n[centre]\nbroker = \"c:8883\"\ndelivery = \"https://c:8444\"\n";
+/// No daemon answers there.
+const NOBODY: [&str; 2] = ["--socket", "/nonexistent/control.sock"];
+
+#[tokio::test]
+async fn keys_are_read_set_and_taken_out_without_a_daemon() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let file = dir.path().join("c.toml");
+    std::fs::write(&file, GOOD).expect("a file");
+    let config = async |args: &[&str]| {
+        let words: Vec<&str> = [&NOBODY[..], &["config"], args, &["--file", text(&file)]].concat();
+        ctl(&words).await
+    };
+    let read = || std::fs::read_to_string(&file).expect("a file");
+    assert_eq!(config(&["get", "place.name"]).await, (Some(0), "Park\n".to_owned(), String::new()));
+    assert_eq!(config(&["get", "media.fps"]).await.1, "25\n");
+    let (code, out, err) = config(&["get", "fps"]).await;
+    assert_eq!((code, out.as_str()), (Some(4), ""));
+    assert!(err.starts_with("error: fps: unknown key; is it media.fps?\nhint: "), "{err}");
+    let (_, out, _) = config(&["get", "media.fps", "--json"]).await;
+    assert!(out.contains("\"origin\":\"default\"") && out.contains("\"live\":false"), "{out}");
+
+    let (code, out, err) = config(&["set", "media.fps", "15", "place.name", "Old Park"]).await;
+    assert_eq!((code, out.as_str()), (Some(0), "place.name: \"Park\" -> \"Old Park\"\nmedia.fps: 25 -> 15\n"));
+    assert!(err.contains("The daemon does not answer: it tries the change at its next start"), "{err}");
+    assert_eq!(read(), GOOD.replace("\"Park\"", "\"Old Park\"") + "\n[media]\nfps = 15\n");
+
+    // Two keys of which neither may be without the other change together.
+    let (code, _, err) = config(&["set", "place.lat", "51.1"]).await;
+    assert_eq!(code, Some(4));
+    assert!(err.contains("place.lat: expected place.lon beside it, found none"), "{err}");
+    assert_eq!(config(&["set", "place.lat", "51.1", "place.lon", "-71.4"]).await.0, Some(0));
+    assert_eq!(config(&["unset", "place.lat", "place.lon"]).await.0, Some(0));
+
+    let before = read();
+    let (code, out, err) = config(&["set", "media.fps", "500"]).await;
+    assert_eq!((code, out.as_str()), (Some(4), ""));
+    assert!(err.contains("media.fps: expected 5 to 60, found 500\nhint: "), "{err}");
+    assert_eq!(config(&["set", "media.fps"]).await.0, Some(2));
+    assert_eq!(config(&["set", "media.fps", "1", "x"]).await.0, Some(2));
+    assert_eq!(read(), before, "nothing is written unless the whole is right");
+    let (code, out, _) = config(&["unset", "centre.broker"]).await;
+    assert_eq!((code, out.as_str()), (Some(4), ""), "what is needed cannot be taken out");
+    assert_eq!(config(&["set", "media.fps", "15"]).await.2, "nothing to change\n");
+
+    let (code, out, _) = config(&["diff"]).await;
+    assert_eq!(code, Some(0));
+    assert!(out.contains("against the defaults:\n  id: (not set) -> \"a\"\n"), "{out}");
+    assert!(out.contains("  media.fps: 25 -> 15\n") && out.contains("proved:\n  there is none yet"), "{out}");
+    std::fs::write(dir.path().join("c.toml.good"), GOOD).expect("a file");
+    let (_, out, _) = config(&["diff", "--json"]).await;
+    let diff: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    let keys: Vec<_> = diff["last_good"].as_array().expect("a list").iter().map(|c| c["key"].clone()).collect();
+    assert_eq!(keys, ["place.name", "media.fps"]);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_daemons_is_changed_without_a_trial() {
+    let kiosk = Kiosk::start(vec![]).up().await;
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let file = dir.path().join("c.toml");
+    std::fs::write(&file, GOOD).expect("a file");
+    let set = ["--socket", text(&kiosk.socket), "config", "set", "media.fps", "10", "--file", text(&file)];
+    assert_eq!(ctl(&set).await, (Some(0), "media.fps: 25 -> 10\n".to_owned(), String::new()));
+    assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 1, "and nothing is left beside it");
+    kiosk.stop().await;
+}
+
+#[tokio::test]
+async fn a_watch_says_each_change_once_and_ends_cleanly() {
+    use std::io::{BufRead, BufReader};
+    let mut kiosk = Kiosk::start(vec![]).up().await;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sos-ctl"))
+        .args(["--socket", text(&kiosk.socket), "status", "--watch"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let out = BufReader::new(child.stdout.take().expect("piped"));
+    let (to, mut lines) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || out.lines().map_while(Result::ok).for_each(|line| _ = to.send(line)));
+    let first = tokio::time::timeout(kiosk_here::BOUND, lines.recv()).await.expect("in time").expect("a line");
+    assert!(first.ends_with(" park-north: works, a press now would bring an officer"), "{first}");
+    kiosk.happens(sos::machine::Event::LinkDown).await;
+    let next = tokio::time::timeout(kiosk_here::BOUND, lines.recv()).await.expect("in time").expect("a line");
+    assert!(next.contains("DOES NOT WORK: no connection to the broker"), "{next}");
+    kiosk.until(|told| matches!(told, kiosk_here::Told::Said(_)).then_some(())).await;
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("it runs").success());
+    let ended = tokio::task::spawn_blocking(move || child.wait()).await.expect("no panic").expect("it ends");
+    assert_eq!(ended.code(), Some(0));
+    kiosk.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_journal_the_daemons_events_are_the_log() {
+    let kiosk = Kiosk::start(vec![]).up().await;
+    let logs = ["--socket", text(&kiosk.socket), "logs", "--unit", "no-such-unit", "-n", "2"];
+    let (code, out, err) = ctl(&logs).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("no journal of the service"), "{err}");
+    let lines: Vec<&str> = out.lines().map(|line| line.split_once(' ').expect("a time").1).collect();
+    assert_eq!(lines, ["CentrePresent(true)", "LegUp"]);
+    assert_eq!(ctl(&["--socket", "/nonexistent/s", "logs", "--events"]).await.0, Some(3));
+    kiosk.stop().await;
+}
+
+#[tokio::test]
+async fn every_exit_code_is_in_the_help_and_in_the_man_page() {
+    let (code, out, _) = ctl(&["--help"]).await;
+    assert_eq!(code, Some(0));
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let (code, files, _) = ctl(&["generate", text(dir.path())]).await;
+    assert_eq!(code, Some(0));
+    for file in [
+        "man/sos-ctl.1",
+        "man/sos-ctl-config-set.1",
+        "completions/bash/sos-ctl.bash",
+        "completions/zsh/_sos-ctl",
+        "completions/fish/sos-ctl.fish",
+    ] {
+        let path = dir.path().join(file);
+        assert!(files.contains(text(&path)), "{file} is said: {files}");
+        assert!(std::fs::metadata(&path).expect("it is there").len() > 100, "{file}");
+    }
+    let page = std::fs::read_to_string(dir.path().join("man/sos-ctl.1")).expect("a page");
+    for line in sos::ctl::cli::EXIT_CODES.lines().skip(1) {
+        let (code, what) = line.trim().split_once(' ').expect("a code");
+        assert!(out.contains(line.trim()), "{line}");
+        let word = what.split_whitespace().next().expect("a word");
+        assert!(page.lines().any(|line| line.trim().starts_with(code) && line.contains(word)), "{code} {what}: {page}");
+    }
+    assert!(!out.contains("generate") && !page.contains("generate("), "it is for packages, not for people");
 }
 
 #[test]

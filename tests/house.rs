@@ -13,13 +13,14 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("wire", vec![]),
         ("machine", vec!["wire"]),
         ("tls", vec![]),
+        ("durable", vec![]),
         ("control", vec!["wire"]),
         ("rtc", vec!["wire"]),
         ("mqtt", vec!["wire", "tls"]),
-        ("config", vec!["wire", "tls"]),
+        ("config", vec!["wire", "tls", "control", "durable"]),
         ("kiosk", vec!["wire", "machine", "control"]),
         ("adapter", vec!["wire", "machine", "kiosk", "rtc", "mqtt", "tls"]),
-        ("ctl", vec!["wire", "control", "config", "adapter"]),
+        ("ctl", vec!["wire", "control", "config", "adapter", "tls", "durable"]),
         ("centre", vec!["wire", "rtc", "mqtt", "tls"]),
     ])
 }

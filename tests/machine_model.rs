@@ -57,6 +57,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => id().prop_map(|incident| Event::RecordingFailed { incident, why: "full".to_owned() }),
         1 => id().prop_map(|incident| Event::RecordingSealed { incident, fragments: 1 }),
         1 => Just(Event::VoiceHeard),
+        1 => Just(Event::ButtonTest),
+        1 => Just(Event::ButtonTestOver),
         1 => Just(Event::FaultRaised(fault)),
         1 => Just(Event::FaultCleared(FaultKind::CameraLost)),
         2 => Just(Event::Tick),
@@ -168,6 +170,7 @@ fn may_repeat(event: &Event) -> bool {
         event,
         Event::Switch { .. }
             | Event::Pressed { .. }
+            | Event::ButtonTest
             | Event::KeyFrameWanted
             | Event::OfferMade { .. }
             | Event::RecordingSealed { .. }
@@ -229,6 +232,7 @@ proptest! {
             prop_assert!(silent, "{:?}", effects);
         }
         prop_assert_eq!(machine.open(), None);
+        _ = machine.handle(Event::ButtonTestOver, now);
         let incident = IncidentId(Uuid::from_u128(99));
         let effects = machine.handle(Event::Pressed { origin: PressOrigin::Button, incident }, now);
         let sent = Effect::SendAlarm { incident, attempt: 1, presses: 1, offer: None };

@@ -110,6 +110,9 @@ fn parse_event(text: &str, presses: &mut u32) -> Event {
         "recording" => Event::RecordingStarted { incident: incident() },
         "norecording" => Event::RecordingFailed { incident: incident(), why: "no space".to_owned() },
         "sealed" => Event::RecordingSealed { incident: incident(), fragments: 42 },
+        "buttontest" => Event::ButtonTest,
+        "buttontestover" => Event::ButtonTestOver,
+        "control" => Event::Pressed { origin: PressOrigin::Control, incident: fresh() },
         "voice" => Event::VoiceHeard,
         "fault" => Event::FaultRaised(Fault { kind: FaultKind::CameraLost, detail: "gone".to_owned() }),
         "healed" => Event::FaultCleared(FaultKind::CameraLost),
@@ -170,6 +173,7 @@ fn say(effect: &Effect) -> String {
         Effect::MakeOffer => "make offer".to_owned(),
         Effect::StartRecording { incident } => format!("record {}", letter(*incident)),
         Effect::StopRecording { incident } => format!("stop recording {}", letter(*incident)),
+        Effect::ButtonTested { pressed } => format!("button tested: {pressed}"),
         Effect::RaiseFault(fault) => format!("fault {:?} ({})", fault.kind, fault.detail),
         Effect::ClearFault(kind) => format!("no fault {kind:?}"),
     }
@@ -668,4 +672,32 @@ fn a_frightened_hand_is_no_chatter() {
     let presses: String = (0..540).map(|n| format!("{}ms press;", n * 111)).collect();
     let told = play(&format!("{UP} {presses}"));
     assert!(!told.contains("fault"), "{told}");
+}
+
+#[test]
+fn one_press_of_the_button_under_test_is_no_alarm_and_the_next_one_is() {
+    let told = play("0s buttontest; 3s press; 4s press");
+    assert!(told.starts_with("3s: button tested: true\n4s: Sent blinks, alarm B #1"), "{told}");
+    let up = format!("{UP} 0s buttontest");
+    assert_eq!(play(&format!("{up}; 40s tick")), "30s: button tested: false");
+    assert_eq!(play(&format!("{up}; 5s buttontestover; 40s tick")), "5s: button tested: false");
+}
+
+#[test]
+fn a_press_after_the_test_of_the_button_is_an_alarm() {
+    for script in ["0s buttontest; 31s press", "0s buttontest; 5s buttontestover; 6s press"] {
+        let told = play(script);
+        assert!(told.contains("Sent blinks, alarm A #1"), "{script}: {told}");
+    }
+}
+
+#[test]
+fn an_alarm_ends_the_test_of_the_button_and_an_open_one_lets_none_begin() {
+    let told = play("0s buttontest; 1s control; 2s press");
+    assert!(told.starts_with("1s: button tested: false, Sent blinks, alarm A #1"), "{told}");
+    assert!(!told.contains("button tested: true"), "the press joins the alarm: {told}");
+    let told = play("0s press; 1s buttontest; 2s press");
+    assert!(told.contains("1s: button tested: false") && !told.contains("button tested: true"), "{told}");
+    let told = play("0s hold; 1s buttontest");
+    assert!(told.contains("1s: button tested: false"), "a button that is down cannot be tested: {told}");
 }

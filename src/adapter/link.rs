@@ -1,7 +1,7 @@
 //! The link to the centre (port [`Link`]) over MQTT: envelopes, echo and clock offset, de-duplication.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -50,6 +50,10 @@ pub struct LinkAdapter {
 }
 
 struct Shared {
+    place: Mutex<Place>,
+    /// Whether the place is another than that of the message which each connection begins with.
+    moved: AtomicBool,
+    trouble: Mutex<Option<String>>,
     kiosk: KioskId,
     envelopes: Envelopes,
     clock: Mutex<Clock>,
@@ -100,6 +104,10 @@ pub fn wall_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
+fn state(online: bool, place: Place) -> KioskState {
+    KioskState { online, version: env!("CARGO_PKG_VERSION").to_owned(), place }
+}
+
 /// systemd-timesyncd touches this file when it has set the clock; a machine without it is not asked.
 fn clock_synced() -> bool {
     std::path::Path::new("/run/systemd/timesync/synchronized").exists()
@@ -113,11 +121,7 @@ impl LinkAdapter {
     /// [`crate::wire::WireError`] if the kiosk's own state does not fit into a message.
     pub fn start(settings: LinkSettings, inbox: Inbox) -> Result<(Arc<Self>, LinkReader), crate::wire::WireError> {
         let envelopes = Envelopes::new(settings.boot);
-        let state = |online| KioskState {
-            online,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            place: settings.place.clone(),
-        };
+        let state = |online| state(online, settings.place.clone());
         let state_topic = Up::State.of(&settings.kiosk);
         let (happenings, queue) = mpsc::channel(HAPPENINGS);
         let client = mqtt::start(
@@ -132,21 +136,28 @@ impl LinkAdapter {
             },
             happenings,
         );
-        let shared = Arc::new(Shared { kiosk: settings.kiosk, envelopes, clock: Mutex::default(), inbox });
-        let reader = LinkReader { shared: Arc::clone(&shared), queue, seen: VecDeque::new(), centre: None };
+        let shared = Arc::new(Shared {
+            place: Mutex::new(settings.place),
+            moved: AtomicBool::new(false),
+            trouble: Mutex::default(),
+            kiosk: settings.kiosk,
+            envelopes,
+            clock: Mutex::default(),
+            inbox,
+        });
+        let reader = LinkReader {
+            shared: Arc::clone(&shared),
+            client: client.clone(),
+            up: false,
+            queue,
+            seen: VecDeque::new(),
+            centre: None,
+        };
         Ok((Arc::new(Self { shared, client }), reader))
     }
 
     fn publish<T: Serialize>(&self, kind: Up, body: &T, how: Kind) -> bool {
-        let envelope = self.shared.envelopes.wrap(body);
-        let topic = kind.of(&self.shared.kiosk);
-        let sent = encode(&envelope)
-            .map_err(|e| e.to_string())
-            .and_then(|bytes| self.client.publish(topic, bytes, false, how).map_err(|e| e.to_string()));
-        if let Err(error) = &sent {
-            warn!(%error, kind = kind.level(), "link: not sent");
-        }
-        sent.is_ok()
+        self.shared.publish(&self.client, kind, body, how)
     }
 }
 
@@ -169,11 +180,23 @@ impl Link for LinkAdapter {
             Saying::Heartbeat(heartbeat) => {
                 self.publish(Up::Heartbeat, &*heartbeat, Kind::Fresh);
             }
+            Saying::Test(report) => {
+                self.publish(Up::Test, &*report, Kind::Kept);
+            }
+            Saying::Place(place) => {
+                *self.shared.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
+                self.shared.moved.store(true, Ordering::Relaxed);
+                self.shared.say_place(&self.client);
+            }
         }
     }
 
     fn echo_age(&self) -> Option<Duration> {
         self.shared.clock().echoed.map(|at| at.elapsed())
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.shared.trouble().clone()
     }
 
     fn loop_age(&self) -> Option<Duration> {
@@ -189,6 +212,30 @@ impl Shared {
     fn clock(&self) -> MutexGuard<'_, Clock> {
         // A panic while holding it leaves plain numbers behind, nothing torn.
         self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Option<String>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish<T: Serialize>(&self, client: &Client, kind: Up, body: &T, how: Kind) -> bool {
+        let envelope = self.envelopes.wrap(body);
+        let topic = kind.of(&self.kiosk);
+        let sent = encode(&envelope)
+            .map_err(|e| e.to_string())
+            .and_then(|bytes| client.publish(topic, bytes, kind == Up::State, how).map_err(|e| e.to_string()));
+        if let Err(error) = &sent {
+            warn!(%error, kind = kind.level(), "link: not sent");
+        }
+        sent.is_ok()
+    }
+
+    /// The retained state with the present place; the one of each connection's beginning has the first.
+    fn say_place(&self, client: &Client) {
+        if self.moved.load(Ordering::Relaxed) {
+            let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            self.publish(client, Up::State, &state(true, place), Kind::Fresh);
+        }
     }
 
     fn report(&self, event: Event) {
@@ -218,6 +265,9 @@ impl Shared {
 /// Reads what the centre says.
 pub struct LinkReader {
     shared: Arc<Shared>,
+    client: Client,
+    /// Whether the core was told that the link is up.
+    up: bool,
     queue: mpsc::Receiver<Happening>,
     seen: VecDeque<MessageId>,
     centre: Option<BootId>,
@@ -244,10 +294,19 @@ impl LinkReader {
     fn happened(&mut self, happening: Happening, leg: &dyn Leg) {
         match happening {
             Happening::Up => {
+                *self.shared.trouble() = None;
+                self.up = true;
                 self.shared.report(Event::LinkUp);
+                self.shared.say_place(&self.client);
                 leg.stand_by();
             }
-            Happening::Down { .. } => self.shared.report(Event::LinkDown),
+            Happening::Down { why } => {
+                *self.shared.trouble() = Some(why);
+                // Another reason why it is still down is for people alone.
+                if std::mem::take(&mut self.up) {
+                    self.shared.report(Event::LinkDown);
+                }
+            }
             Happening::Message { topic, payload, .. } => {
                 if let Err(error) = self.message(&topic, &payload, leg) {
                     warn!(%topic, %error, "link: message refused");

@@ -1,5 +1,6 @@
 //! One file a port and a library; no decisions. What happens comes back through the shell's inbox.
 
+pub mod board;
 pub mod leg;
 pub mod link;
 pub mod media;

@@ -13,6 +13,11 @@ pub fn ready() {
     notify(&[NotifyState::Ready]);
 }
 
+/// The daemon starts itself anew: for the service manager it goes on.
+pub fn reloading() {
+    notify(&[NotifyState::Reloading]);
+}
+
 /// The daemon stops.
 pub fn stopping() {
     notify(&[NotifyState::Stopping]);

@@ -11,9 +11,11 @@ use sos::centre::gateway::GatewaySettings;
 use sos::centre::password;
 use sos::centre::run::{Addresses, StartError};
 use sos::centre::settings::{Broker, Listen, Settings};
+use sos::centre::sign::{Signing, sign};
 use sos::centre::store::accounts::{self, Account, Role};
 use sos::centre::store::{Store, StoreError, incidents};
 use sos::config::centre::CentreConfig;
+use sos::wire::KioskId;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The configuration is wrong (`EX_CONFIG` of sysexits.h).
@@ -35,6 +37,24 @@ enum Command {
     Run,
     /// Says whether the configuration is right, and starts nothing.
     Check,
+    /// Signs a kiosk's request (`sos-ctl enrol` prints it) with the owner's authority; prints the certificate. Needs
+    /// no configuration, and belongs where the authority's key is kept, which need not be the centre.
+    SignKiosk {
+        /// The request, PEM; "-": stdin.
+        request: PathBuf,
+        /// The kiosk it must be of.
+        #[arg(long, value_name = "ID")]
+        id: KioskId,
+        /// The authority's certificate, PEM.
+        #[arg(long, value_name = "FILE")]
+        ca: PathBuf,
+        /// The authority's private key, PEM.
+        #[arg(long, value_name = "FILE")]
+        ca_key: PathBuf,
+        /// How many days it is valid.
+        #[arg(long, default_value_t = 730, value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: u32,
+    },
     /// Officers' accounts.
     #[command(subcommand)]
     Officer(OfficerCommand),
@@ -71,6 +91,15 @@ enum RoleName {
 fn main() -> ExitCode {
     sos::tls::install_provider();
     let arguments = Arguments::parse();
+    if let Command::SignKiosk { request, id, ca, ca_key, days } = arguments.command {
+        return match sign_kiosk(&request, id, ca, ca_key, days) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("sos-centre: {why:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let config = match CentreConfig::load(&arguments.config) {
         Ok(config) => config,
         Err(wrong) => {
@@ -82,6 +111,7 @@ fn main() -> ExitCode {
         Command::Run => run(config),
         Command::Check => return check(&config, &arguments.config),
         Command::Officer(command) => officer(command, &config),
+        Command::SignKiosk { .. } => unreachable!("it was carried out above, without a configuration"),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -91,6 +121,17 @@ fn main() -> ExitCode {
             if is_config { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
         }
     }
+}
+
+fn sign_kiosk(request: &Path, kiosk: KioskId, ca: PathBuf, key: PathBuf, days: u32) -> anyhow::Result<()> {
+    let request = if request == Path::new("-") {
+        std::io::read_to_string(std::io::stdin()).context("standard input")?
+    } else {
+        std::fs::read_to_string(request).with_context(|| request.display().to_string())?
+    };
+    let certificate = sign(&Signing { request, kiosk, ca, key, days })?;
+    write!(std::io::stdout().lock(), "{certificate}")?;
+    Ok(())
 }
 
 #[tokio::main]

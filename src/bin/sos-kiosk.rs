@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use sos::adapter::board::{BoardAdapter, BoardSettings};
 use sos::adapter::leg::{LegAdapter, LegSettings};
 use sos::adapter::link::{LinkAdapter, LinkSettings};
 use sos::adapter::media::{CameraSource, MediaAdapter, MediaSettings, MicrophoneSource, Speaker};
@@ -25,17 +26,25 @@ use sos::adapter::store::{NoStore, StoreAdapter};
 use sos::adapter::systemd;
 use sos::adapter::upload::{RETRY_REFUSED, UploadConfig, Uploader};
 use sos::config::KioskConfig;
+use sos::config::change::keeper::Keeper;
+use sos::config::change::start::{Start, start};
 use sos::config::kiosk::{MediaConfig, SourceDriver, SpeakerDriver};
-use sos::kiosk::control::Control;
-use sos::kiosk::ports::{Fragments, Hand, KeptPress, Store};
+use sos::config::load::Layers;
+use sos::kiosk::control::{Control, Services};
+use sos::kiosk::ports::{Board, Fragments, Hand, KeptPress, Store};
+use sos::kiosk::selftest::parts::{ButtonTest, CameraTest, LampTest, LinkTest};
+use sos::kiosk::selftest::{PartTest, Suite};
 use sos::kiosk::stop::{Signals, Stopping};
-use sos::kiosk::{INBOX_SIZE, Inbox, Parts, Setup, Shell};
+use sos::kiosk::{Ask, INBOX_SIZE, Inbox, Parts, Setup, Shell};
 use sos::machine::Settings;
 use sos::tls;
 use sos::wire::BootId;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
+
+#[path = "sos-kiosk/keeping.rs"]
+mod keeping;
 
 /// EX_CONFIG of sysexits.h: the service manager is told not to try again.
 const EX_CONFIG: u8 = 78;
@@ -63,8 +72,8 @@ fn main() -> ExitCode {
     if cli.panel_safe {
         return kiosk_panel::safe(&layers);
     }
-    let config = match KioskConfig::load(&layers) {
-        Ok(config) => config,
+    let start = match start(&layers) {
+        Ok(start) => start,
         Err(errors) => {
             eprintln!("{errors}");
             eprintln!("hint: sos-ctl config list --doc explains each key");
@@ -83,9 +92,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(live(config)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+    let ended = runtime.block_on(live(start, &layers));
+    match ended {
+        Ok(End::Stopped { in_order: true }) => ExitCode::SUCCESS,
+        Ok(End::Stopped { in_order: false }) => ExitCode::FAILURE,
+        Ok(End::Restart) => {
+            // Whatever does not end by itself goes with the old program.
+            runtime.shutdown_background();
+            error!(error = %anew(), "cannot start anew");
+            ExitCode::FAILURE
+        }
         Err(error) => {
             error!("{error:#}");
             ExitCode::FAILURE
@@ -93,30 +109,61 @@ fn main() -> ExitCode {
     }
 }
 
-/// Steps 4 to 6. True if every part stopped in time.
-async fn live(config: KioskConfig) -> anyhow::Result<bool> {
+/// How a run ends.
+enum End {
+    /// A signal, or a part that ended by itself.
+    Stopped {
+        /// Whether every part stopped in time.
+        in_order: bool,
+    },
+    /// The configuration was changed in what only a start takes up.
+    Restart,
+}
+
+/// The same program with the same arguments, in this process's place: the service manager sees no end, and nothing of
+/// the old run is left to come in the way. Returns only if that cannot be.
+fn anew() -> std::io::Error {
+    use std::os::unix::process::CommandExt;
+    let mut words = std::env::args_os();
+    let name = words.next().unwrap_or_else(|| "sos-kiosk".into());
+    std::process::Command::new("/proc/self/exe").arg0(name).args(words).exec()
+}
+
+/// Steps 4 to 6.
+async fn live(start: Start, layers: &Layers) -> anyhow::Result<End> {
+    let config = &start.config;
     let mut signals = Signals::listen().context("signal handlers")?;
     // 4. Parts.
     let (inbox, events) = mpsc::channel(INBOX_SIZE);
     let (asks, questions) = mpsc::channel(ASKS);
     let (stop, stopped) = watch::channel(false);
     let control = Control::bind(&config.control_socket).context("control socket")?;
-    let Made { parts, hand, media, _delivery } = make(&config, &inbox)?;
-    let shell = Shell::new(setup(&config), parts);
+    let Made { parts, hand, media, _delivery } = make(config, &inbox)?;
+    let daemon = keeping::Daemon { link: parts.link.clone(), asks: asks.clone(), inbox: inbox.clone() };
+    let view = keeping::Watched::default();
+    let keeper = Keeper::new(layers, &start, view.0.clone(), daemon);
+    let services = services(config, &parts, &inbox, &asks, view);
+    let shell = Shell::new(setup(config), parts);
     // 5. Run.
     let progress = shell.progress();
     let watchdog = tokio::spawn(systemd::watchdog(move || progress.check()));
     let mut shell = tokio::spawn(shell.run(events, questions, stopped));
-    let control = tokio::spawn(control.with_hand(hand).serve(inbox, asks));
+    let control = tokio::spawn(control.with_hand(hand).serve(services));
     systemd::ready();
     info!(id = %config.id, version = env!("CARGO_PKG_VERSION"), "ready");
-    let failed = tokio::select! {
-        name = signals.next() => { info!("{name}: stopping"); false }
-        ended = &mut shell => { error!(?ended, "the core ended by itself"); true }
-    };
+    let (mut failed, mut restart) = (false, false);
+    tokio::select! {
+        name = signals.next() => info!("{name}: stopping"),
+        ended = &mut shell => { error!(?ended, "the core ended by itself"); failed = true; }
+        because = keeping::run(keeper) => { info!(because.why, "starting anew"); restart = true; }
+    }
     // 6. Stop: nothing new comes in, then the core says its last word; the parts go with it. The incident stays
     // open, and the next run resumes it.
-    systemd::stopping();
+    if restart {
+        systemd::reloading()
+    } else {
+        systemd::stopping()
+    }
     let late = Stopping::default()
         .then("control", async {
             control.abort();
@@ -134,7 +181,28 @@ async fn live(config: KioskConfig) -> anyhow::Result<bool> {
         .then("watchdog", async { watchdog.abort() })
         .run(&mut signals)
         .await;
-    Ok(late.is_empty() && !failed)
+    Ok(if restart { End::Restart } else { End::Stopped { in_order: late.is_empty() && !failed } })
+}
+
+/// Whom the control socket asks.
+fn services(
+    config: &KioskConfig,
+    parts: &Parts,
+    inbox: &Inbox,
+    asks: &mpsc::Sender<Ask>,
+    view: keeping::Watched,
+) -> Services {
+    let looked_at = BoardSettings { certificate: config.centre.identity.cert.clone(), store: config.store_dir.clone() };
+    let board: Arc<dyn Board> = BoardAdapter::start(looked_at, parts.link.clone(), inbox.clone());
+    // In the order they are run in: what needs nobody first.
+    let tests: Vec<Box<dyn PartTest>> = vec![
+        Box::new(CameraTest { asks: asks.clone() }),
+        Box::new(LinkTest { asks: asks.clone() }),
+        Box::new(LampTest { asks: asks.clone() }),
+        Box::new(ButtonTest { asks: asks.clone(), inbox: inbox.clone() }),
+    ];
+    let suite = Arc::new(Suite::new(tests, parts.link.clone()));
+    Services { inbox: inbox.clone(), asks: asks.clone(), board, config: Arc::new(view), suite }
 }
 
 fn setup(config: &KioskConfig) -> Setup {

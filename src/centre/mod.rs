@@ -19,5 +19,6 @@ pub mod password;
 pub mod run;
 pub mod settings;
 pub mod shell;
+pub mod sign;
 pub mod store;
 pub mod web;

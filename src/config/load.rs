@@ -11,22 +11,10 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::Scalar;
+pub use super::key::Key;
 
 /// A larger file is a mistake, not a configuration.
 const MAX_FILE: u64 = 1024 * 1024;
-
-/// One key of a configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key {
-    /// Full name, dots between the sections.
-    pub name: &'static str,
-    /// What it does, units included.
-    pub doc: &'static str,
-    /// Default as TOML; none: required, or absent has a meaning that the doc tells.
-    pub default: Option<&'static str>,
-    /// An example as TOML.
-    pub example: &'static str,
-}
 
 /// Where a configuration is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,10 +39,10 @@ impl Layers {
         Self { files: vec![file.into()], must_exist: true }
     }
 
-    /// The file a person would write a missing key into.
-    fn home(&self) -> String {
-        let file = self.files.get(1).or_else(|| self.files.last());
-        file.map_or_else(|| "configuration".to_owned(), |path| path.display().to_string())
+    /// The file that people write into: the one below `/etc`, or the only one.
+    #[must_use]
+    pub fn home(&self) -> Option<&Path> {
+        self.files.get(1).or_else(|| self.files.last()).map(PathBuf::as_path)
     }
 }
 
@@ -141,10 +129,21 @@ impl Reader {
     /// Reads and merges the layers over the defaults of `keys`. Errors are kept for [`Reader::finish`].
     #[must_use]
     pub fn open(keys: &'static [Key], layers: &Layers) -> Self {
-        let mut reader = Self { keys, leaves: BTreeMap::new(), errors: Vec::new(), home: layers.home() };
+        Self::open_with(keys, layers, None)
+    }
+
+    /// As [`Reader::open`], with a text taken for what one of the files holds: a change is judged before it is written.
+    #[must_use]
+    pub fn open_with(keys: &'static [Key], layers: &Layers, instead: Option<(&Path, &str)>) -> Self {
+        let home = layers.home().map_or_else(|| "configuration".to_owned(), |path| path.display().to_string());
+        let mut reader = Self { keys, leaves: BTreeMap::new(), errors: Vec::new(), home };
         reader.defaults();
         for file in &layers.files {
-            match read(file) {
+            let found = match instead {
+                Some((path, text)) if path == file => Ok(Some(text.to_owned())),
+                Some(_) | None => read(file),
+            };
+            match found {
                 Ok(Some(text)) => reader.layer(file, &text),
                 Ok(None) if !layers.must_exist => {}
                 Ok(None) => reader.file_error(file, None, None, "cannot be read: no such file".to_owned()),

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "centre")]
 pub mod centre;
+pub mod change;
+mod key;
 pub mod kiosk;
 pub mod load;
 

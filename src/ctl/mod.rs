@@ -1,15 +1,28 @@
 //! The technician's commands. Data goes to stdout, messages to stderr; one exit code per cause.
 
 pub mod ask;
+pub mod change;
+pub mod cli;
 pub mod config;
+pub mod enrol;
+pub mod generate;
+pub mod logs;
 pub mod panel;
 #[cfg(feature = "kiosk")]
 pub mod recordings;
+pub mod redact;
+pub mod selftest;
 pub mod status;
+pub mod support;
+pub mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// The exit codes of `sos-ctl`.
+use crate::config::kiosk::KEYS;
+use crate::config::{KioskConfig, Layers, Reader};
+use crate::control::Request;
+
+/// The exit codes of `sos-ctl`; [`cli::EXIT_CODES`] tells people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
@@ -27,6 +40,14 @@ pub enum Exit {
     NotWorking = 6,
     /// `recordings`: cannot be listed or exported.
     Recordings = 7,
+    /// `config`: the change was undone.
+    Undone = 8,
+    /// `selftest`: a part failed.
+    TestFailed = 9,
+    /// `enrol`: not done.
+    Enrol = 10,
+    /// A file or a program is not to be had.
+    Files = 11,
 }
 
 impl From<Exit> for std::process::ExitCode {
@@ -64,10 +85,30 @@ impl Failure {
 /// Where the daemon listens: as told, else as configured, else the default.
 #[must_use]
 pub fn socket(told: Option<PathBuf>) -> PathBuf {
-    use crate::config::kiosk::KEYS;
-    use crate::config::{KioskConfig, Reader};
     told.unwrap_or_else(|| {
         // A configuration with an error elsewhere still tells where the socket is.
         Reader::open(KEYS, &KioskConfig::layers(None)).path("control.socket")
     })
+}
+
+/// The files of the configuration: the one that is named, else those the daemon says it uses, else the usual ones.
+#[must_use]
+pub fn layers(file: Option<PathBuf>, socket: &Path) -> Layers {
+    if file.is_some() {
+        return KioskConfig::layers(file);
+    }
+    let told = ask::ask(socket, &Request::Config).ok().and_then(|answer| answer.config);
+    match told {
+        Some(state) if !state.layers.is_empty() => Layers { files: state.layers, must_exist: state.must_exist },
+        Some(_) | None => KioskConfig::layers(None),
+    }
+}
+
+/// Plain records as one line of JSON.
+///
+/// # Panics
+/// Never: what is printed has text keys and plain values.
+#[must_use]
+pub fn json<T: serde::Serialize>(record: &T) -> String {
+    serde_json::to_string(record).expect("records of text and numbers are JSON")
 }

@@ -1,9 +1,9 @@
 //! `sos-ctl status` for a tired technician: the first line says whether a press would bring an officer now, and if
-//! not, why.
+//! not, why; then what to look at, then every part with the newest proof that it works.
 
 use std::fmt::Write;
 
-use crate::control::{PhaseName, Status, fault_name};
+use crate::control::{ConfigStage, ConfigState, PhaseName, Status, Vitals, fault_name};
 use crate::wire::up::ButtonLine;
 
 /// The status as text, the verdict first.
@@ -12,8 +12,10 @@ pub fn render(status: &Status) -> String {
     let mut text = verdict(status);
     let mut line = |name: &str, value: String| {
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n  {name:<10} {value}");
+        let _ = write!(text, "\n  {name:<11} {value}");
     };
+    status.warnings().into_iter().for_each(|warning| line("WARNING", warning));
+    advice(status).into_iter().for_each(|advice| line("try", advice.to_owned()));
     line("doing", doing(status));
     let centre = if status.centre_present { "present" } else { "absent" };
     let echo = status.echo_age_ms.map_or_else(|| "no echo yet".to_owned(), |age| format!("last echo {}", ago(age)));
@@ -41,6 +43,11 @@ pub fn render(status: &Status) -> String {
         line("lamp after", format!("{:.1} ms median, {:.1} ms p95 of {} presses", lamp.median, lamp.p95, lamp.count));
     }
     line("to deliver", format!("{} fragments", status.undelivered));
+    board(&status.board, status.clock_offset_us).into_iter().for_each(|(name, value)| line(name, value));
+    line("config", configuration(&status.config));
+    if let Some(undone) = &status.config.undone {
+        line("", format!("the last change was undone: {undone}"));
+    }
     for fault in &status.faults {
         line("fault", format!("{}: {}", fault_name(fault.kind), fault.detail));
     }
@@ -48,12 +55,80 @@ pub fn render(status: &Status) -> String {
     text
 }
 
-fn verdict(status: &Status) -> String {
+/// The first line: would it work now, and if not why.
+#[must_use]
+pub fn verdict(status: &Status) -> String {
     let reasons = status.reasons();
     if reasons.is_empty() {
-        format!("{}: works, a press now would bring an officer", status.id)
+        let but = match status.warnings().len() {
+            0 => String::new(),
+            1 => "; 1 warning".to_owned(),
+            count => format!("; {count} warnings"),
+        };
+        format!("{}: works, a press now would bring an officer{but}", status.id)
     } else {
         format!("{}: DOES NOT WORK: {}", status.id, reasons.join("; "))
+    }
+}
+
+/// The first thing to look at, for each kind of reason.
+fn advice(status: &Status) -> Vec<&'static str> {
+    let mut advice = Vec::new();
+    if !status.link_up {
+        advice.push("the cable or the modem; sos-ctl config get centre.broker; sos-ctl logs");
+        if status.board.certificate_days.is_some_and(|days| days < 0) {
+            advice.push("the certificate has expired, no broker lets it in: sos-ctl enrol");
+        }
+    } else if !status.centre_present {
+        advice.push("nothing here: call the centre, its desk is not connected to the broker");
+    } else if status.standby && !status.leg_up {
+        advice.push("the firewall: rtc.udp and rtc.tcp; sos-ctl selftest link");
+    }
+    if status.button == ButtonLine::Stuck {
+        advice.push("the button: it is down, jammed or short-circuited");
+    }
+    advice
+}
+
+/// What is known of the board.
+fn board(board: &Vitals, offset_us: Option<i64>) -> Vec<(&'static str, String)> {
+    let unknown = || "not known yet".to_owned();
+    let certificate = board.certificate_days.map_or_else(unknown, |days| match days {
+        0.. => format!("valid for {days} more days"),
+        _ => format!("EXPIRED {} days ago", -days),
+    });
+    let disk = board.disk_free_mb.zip(board.disk_total_mb);
+    let disk = disk.map_or_else(unknown, |(free, total)| format!("{free} MB free of {total} MB"));
+    let offset = offset_us.map_or_else(
+        || "the centre's is not known".to_owned(),
+        |us| format!("{:.3} s from the centre's", std::time::Duration::from_micros(us.unsigned_abs()).as_secs_f64()),
+    );
+    let synced = match board.clock_synced {
+        Some(true) => ", set by the time service",
+        Some(false) => ", NOT set by the time service",
+        None => "",
+    };
+    let mut lines = vec![("certificate", certificate), ("disk", disk), ("clock", format!("{offset}{synced}"))];
+    if let Some(degrees) = board.temperature_c {
+        lines.push(("board", format!("{degrees:.0} degrees C")));
+    }
+    lines
+}
+
+/// How the configuration stands, in a line.
+#[must_use]
+pub fn configuration(state: &ConfigState) -> String {
+    let changes: Vec<String> = state.changes.iter().map(super::config::line).collect();
+    let changes = changes.join("; ");
+    match (state.stage, state.undone_in_s) {
+        (ConfigStage::Proved, _) => "proved by the centre's echo".to_owned(),
+        (ConfigStage::Unproved, _) => "not proved yet: no echo of the centre came with it".to_owned(),
+        (ConfigStage::OnTrial, Some(left)) => {
+            format!("ON TRIAL, undone in {left} s unless the centre's echo comes: {changes}")
+        }
+        (ConfigStage::OnTrial, None) => format!("changed, the centre's echo has not come yet: {changes}"),
+        (ConfigStage::Waiting, _) => format!("a change waits for the end of the alarm: {changes}"),
+        (ConfigStage::Broken, _) => format!("BROKEN: {}", state.broken.as_deref().unwrap_or("no reason given")),
     }
 }
 

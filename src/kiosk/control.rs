@@ -11,9 +11,10 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use super::ports::{Hand, Input};
+use super::ports::{Board, Configured, Hand, Input};
+use super::selftest::Suite;
 use super::{Ask, Inbox, Stamped};
-use crate::control::{Answer, MAX_LINE, Request, Status};
+use crate::control::{Answer, MAX_LINE, Request, Status, TestPart};
 use crate::machine::Event;
 use crate::wire::IncidentId;
 use crate::wire::up::PressOrigin;
@@ -26,6 +27,24 @@ const IDLE: Duration = Duration::from_secs(30);
 const CORE_WITHIN: Duration = Duration::from_secs(1);
 /// How often is looked whether a press shows.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// Lines of a self-test that may wait for who asked for it.
+const STEPS: usize = 16;
+
+/// Whom the questions go to. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    /// What happens goes here.
+    pub inbox: Inbox,
+    /// The core.
+    pub asks: mpsc::Sender<Ask>,
+    /// The board.
+    pub board: Arc<dyn Board>,
+    /// The configuration's keeper.
+    pub config: Arc<dyn Configured>,
+    /// The self-tests.
+    pub suite: Arc<Suite>,
+}
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +105,7 @@ impl Control {
     }
 
     /// Answers until it is dropped.
-    pub async fn serve(self, inbox: Inbox, asks: mpsc::Sender<Ask>) {
+    pub async fn serve(self, services: Services) {
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = tokio::task::JoinSet::new();
         loop {
@@ -101,13 +120,13 @@ impl Control {
                 }
             };
             let slot = Arc::clone(&slots).try_acquire_owned();
-            let ways = Ways { inbox: inbox.clone(), asks: asks.clone(), hand: self.hand.clone() };
+            let (services, hand) = (services.clone(), self.hand.clone());
             connections.spawn(async move {
                 let Ok(_slot) = slot else {
                     let answer = Answer::refused(format!("expected at most {MAX_CONNECTIONS} connections"));
                     return drop(write(&mut { stream }, &answer).await);
                 };
-                if let Err(error) = converse(stream, &ways).await {
+                if let Err(error) = converse(stream, &services, hand.as_ref()).await {
                     debug!(%error, "a control connection ended");
                 }
             });
@@ -122,14 +141,7 @@ impl Drop for Control {
     }
 }
 
-/// Where a request goes.
-struct Ways {
-    inbox: Inbox,
-    asks: mpsc::Sender<Ask>,
-    hand: Option<Arc<dyn Hand>>,
-}
-
-async fn converse(stream: UnixStream, ways: &Ways) -> std::io::Result<()> {
+async fn converse(stream: UnixStream, services: &Services, hand: Option<&Arc<dyn Hand>>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut line = Vec::new();
@@ -145,7 +157,8 @@ async fn converse(stream: UnixStream, ways: &Ways) -> std::io::Result<()> {
             return write(stream.get_mut(), &answer).await;
         }
         let answer = match serde_json::from_slice::<Request>(&line) {
-            Ok(request) => answer(request, ways).await,
+            Ok(Request::Selftest { parts }) => test(&mut stream, &services.suite, &parts).await?,
+            Ok(request) => answer(request, services, hand).await,
             Err(error) => Answer::refused(format!("not a request: {error}")),
         };
         write(stream.get_mut(), &answer).await?;
@@ -158,46 +171,107 @@ async fn write(stream: &mut UnixStream, answer: &Answer) -> std::io::Result<()> 
     timeout(IDLE, stream.write_all(&line)).await.map_err(std::io::Error::from)?
 }
 
-async fn answer(request: Request, ways: &Ways) -> Answer {
-    let asks = &ways.asks;
-    let done = match request {
-        Request::Press { hold, second } => press(hold, second, ways).await,
-        Request::Release { second: false } => {
-            report(&ways.inbox, Event::Released { origin: PressOrigin::Control }).map(|()| Answer::done())
+/// Says every step of a self-test as it happens; returns the last line. A person who goes away ends it.
+async fn test(stream: &mut BufReader<UnixStream>, suite: &Suite, parts: &[TestPart]) -> std::io::Result<Answer> {
+    let (to, mut steps) = mpsc::channel(STEPS);
+    let run = suite.run(parts, to);
+    tokio::pin!(run);
+    let mut outcome = None;
+    loop {
+        tokio::select! {
+            // In this order: what was said comes before the end.
+            biased;
+            step = steps.recv() => match step {
+                Some(step) => {
+                    let line = Answer { test: Some(step), more: true, ..Answer::done() };
+                    if write(stream.get_mut(), &line).await.is_err() {
+                        drop(steps);
+                        _ = run.await;
+                        return Err(std::io::ErrorKind::BrokenPipe.into());
+                    }
+                }
+                None => break,
+            },
+            ended = &mut run, if outcome.is_none() => outcome = Some(ended),
+            () = gone(stream.get_ref()), if outcome.is_none() => {
+                // It ends by itself when nobody listens, and is logged as broken off.
+                drop(steps);
+                _ = run.await;
+                return Err(std::io::ErrorKind::BrokenPipe.into());
+            }
         }
-        Request::Release { second: true } => move_by_hand(ways, Input::SecondButton, false).map(|()| Answer::done()),
-        Request::Tamper { open } => move_by_hand(ways, Input::Tamper, open).map(|()| Answer::done()),
-        Request::Status => status(asks).await.map(|status| Answer { status: Some(status), ..Answer::done() }),
+    }
+    Ok(match outcome {
+        Some(Err(why)) => Answer::refused(why),
+        Some(Ok(())) | None => Answer::done(),
+    })
+}
+
+/// Returns when the other end has closed.
+async fn gone(stream: &UnixStream) {
+    loop {
+        // Readable, with nothing to read: closed. What it says meanwhile waits for its turn.
+        let closed = match stream.ready(tokio::io::Interest::READABLE).await {
+            Ok(ready) => ready.is_read_closed(),
+            Err(_) => true,
+        };
+        if closed {
+            return;
+        }
+        tokio::time::sleep(CORE_WITHIN).await;
+    }
+}
+
+async fn answer(request: Request, services: &Services, hand: Option<&Arc<dyn Hand>>) -> Answer {
+    let Services { inbox, asks, board, config, suite: _ } = services;
+    let done = match request {
+        Request::Press { hold, second } => press(hold, second, services, hand).await,
+        Request::Release { second: false } => {
+            report(inbox, Event::Released { origin: PressOrigin::Control }).map(|()| Answer::done())
+        }
+        Request::Release { second: true } => move_by_hand(hand, Input::SecondButton, false).map(|()| Answer::done()),
+        Request::Tamper { open } => move_by_hand(hand, Input::Tamper, open).map(|()| Answer::done()),
+        Request::Status => status(asks).await.map(|mut status| {
+            status.board = board.vitals();
+            status.config = config.state();
+            Answer { status: Some(status), ..Answer::done() }
+        }),
+        Request::Config => Ok(Answer { config: Some(Box::new(config.state())), ..Answer::done() }),
+        Request::ConfigChanged => {
+            config.look();
+            Ok(Answer { config: Some(Box::new(config.state())), ..Answer::done() })
+        }
+        Request::Selftest { .. } => Err("a self-test is answered line by line".to_owned()),
         Request::Ring => ask(asks, Ask::Ring).await.map(|ring| Answer { ring, ..Answer::done() }),
     };
     done.unwrap_or_else(Answer::refused)
 }
 
-fn move_by_hand(ways: &Ways, input: Input, active: bool) -> Result<(), String> {
-    let hand = ways.hand.as_ref().ok_or("expected panel.driver = \"sim\", found a real panel: nobody moves it here")?;
+fn move_by_hand(hand: Option<&Arc<dyn Hand>>, input: Input, active: bool) -> Result<(), String> {
+    let hand = hand.ok_or("expected panel.driver = \"sim\", found a real panel: nobody moves it here")?;
     hand.set(input, active);
     Ok(())
 }
 
-async fn press(hold: bool, second: bool, ways: &Ways) -> Result<Answer, String> {
+async fn press(hold: bool, second: bool, services: &Services, hand: Option<&Arc<dyn Hand>>) -> Result<Answer, String> {
     let presses = |status: &Status| status.incident.as_ref().map_or(0, |open| open.presses);
-    let before = presses(&*status(&ways.asks).await?);
+    let before = presses(&*status(&services.asks).await?);
     if second {
-        move_by_hand(ways, Input::SecondButton, true)?;
+        move_by_hand(hand, Input::SecondButton, true)?;
         if !hold {
-            move_by_hand(ways, Input::SecondButton, false)?;
+            move_by_hand(hand, Input::SecondButton, false)?;
         }
     } else {
         let origin = PressOrigin::Control;
-        report(&ways.inbox, Event::Pressed { origin, incident: IncidentId::fresh() })?;
+        report(&services.inbox, Event::Pressed { origin, incident: IncidentId::fresh() })?;
         if !hold {
-            report(&ways.inbox, Event::Released { origin })?;
+            report(&services.inbox, Event::Released { origin })?;
         }
     }
     // It shows when the panel's thread and the shell have had their turn.
     let until = tokio::time::Instant::now() + CORE_WITHIN;
     while tokio::time::Instant::now() < until {
-        let status = status(&ways.asks).await?;
+        let status = status(&services.asks).await?;
         if let Some(open) = status.incident.as_ref().filter(|_| presses(&status) > before) {
             return Ok(Answer { incident: Some(open.id), ..Answer::done() });
         }
@@ -210,11 +284,19 @@ fn report(inbox: &Inbox, event: Event) -> Result<(), String> {
     inbox.try_send(Stamped::now(event)).map_err(|_| "the daemon's inbox takes nothing more".to_owned())
 }
 
-async fn status(asks: &mpsc::Sender<Ask>) -> Result<Box<Status>, String> {
+/// How the kiosk is, as the core knows it.
+///
+/// # Errors
+/// The core does not answer.
+pub async fn status(asks: &mpsc::Sender<Ask>) -> Result<Box<Status>, String> {
     ask(asks, Ask::Status).await
 }
 
-async fn ask<T>(asks: &mpsc::Sender<Ask>, question: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, String> {
+/// Asks the core.
+///
+/// # Errors
+/// The core does not answer.
+pub async fn ask<T>(asks: &mpsc::Sender<Ask>, question: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, String> {
     let silent = || format!("the daemon's core did not answer within {} s", CORE_WITHIN.as_secs());
     let (to, answer) = oneshot::channel();
     let told = timeout(CORE_WITHIN, asks.send(question(to)));

@@ -1,10 +1,13 @@
 //! The shell around the machine: its one owner, the ports it performs effects through, the start and the end.
 
+pub mod checkup;
 pub mod control;
 pub mod latency;
+mod names;
 pub mod ports;
 pub mod progress;
 pub mod ring;
+pub mod selftest;
 pub mod shell;
 pub mod stop;
 pub mod timing;

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+pub use crate::control::{ConfigState, Vitals};
 use crate::machine::words::{Lamp, Light, Prompt};
-use crate::wire::up::{Alarm, Heartbeat, IncidentEvent, PressOrigin, SignalUp};
+use crate::wire::up::{Alarm, Heartbeat, IncidentEvent, Place, PressOrigin, SignalUp, TestReport};
 use crate::wire::{IncidentId, Output};
 
 /// Lamps and outputs. Buttons and the tamper contact come as events.
@@ -130,6 +131,10 @@ pub enum Saying {
     Signal(Box<SignalUp>),
     /// Proof of life; dropped when the link is down.
     Heartbeat(Box<Heartbeat>),
+    /// A test, logged; kept and resent until the broker has it.
+    Test(Box<TestReport>),
+    /// Where the kiosk stands, from now on.
+    Place(Place),
 }
 
 /// The paths to the centre. Their state, and what the centre says, come as events.
@@ -140,11 +145,29 @@ pub trait Link: Send + Sync {
     fn echo_age(&self) -> Option<Duration>;
     /// Centre's wall clock minus ours, microseconds.
     fn clock_offset_us(&self) -> Option<i64>;
+    /// Why there is no connection to the broker, as the last attempt found it; none while there is one.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
     /// How long ago the link's own loop last turned, whether or not the broker is reachable: the watchdog is fed
     /// by it. `None`: not measured.
     fn loop_age(&self) -> Option<Duration> {
         None
     }
+}
+
+/// The board and what is on it.
+pub trait Board: Send + Sync {
+    /// As last looked at, a few seconds ago at most.
+    fn vitals(&self) -> Vitals;
+}
+
+/// The configuration's keeper.
+pub trait Configured: Send + Sync {
+    /// How it stands.
+    fn state(&self) -> ConfigState;
+    /// Its file was changed: look now.
+    fn look(&self);
 }
 
 /// A press that must survive a power cut.

@@ -12,13 +12,15 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::Stamped;
+use super::names::{lamp_state, phase_name};
 use super::ports::{KeptPress, Leg, Link, Media, Panel, Saying, Store};
 use super::progress::{Progress, stalled};
 use super::ring::Ring;
+use super::selftest::hands::Tests;
 use super::timing::{Clock, Record};
-use crate::control::{LampState, OpenIncident, PhaseName, Status};
+use crate::control::{ConfigState, OpenIncident, Status, Vitals};
 use crate::machine::words::{Lamp, Light};
-use crate::machine::{Effect, Event, Machine, Phase, Settings};
+use crate::machine::{Effect, Event, Machine, Settings};
 use crate::wire::ids::KioskId;
 use crate::wire::limits::HEARTBEAT_EVERY;
 use crate::wire::up::{Alarm, Heartbeat, IncidentEvent, IncidentReport, Place, SessionOffer};
@@ -60,6 +62,14 @@ pub enum Ask {
     Status(oneshot::Sender<Box<Status>>),
     /// The last events, a line each.
     Ring(oneshot::Sender<Vec<String>>),
+    /// It stands somewhere else from now on.
+    Place(Place, oneshot::Sender<()>),
+    /// A heartbeat now: its echo is awaited.
+    Beat(oneshot::Sender<()>),
+    /// A lamp for a test, as long as no alarm is open; none: all as they should be.
+    Lamp(Option<(Lamp, Light)>, oneshot::Sender<Result<(), String>>),
+    /// The button's next press is a test, within a bound; true: it came.
+    Button(oneshot::Sender<bool>),
 }
 
 /// The owner of the machine.
@@ -72,6 +82,7 @@ pub struct Shell {
     lamps: BTreeMap<Lamp, Light>,
     ring: Ring,
     progress: Arc<Progress>,
+    tests: Tests,
 }
 
 impl Shell {
@@ -87,6 +98,7 @@ impl Shell {
             lamps: BTreeMap::new(),
             ring: Ring::default(),
             progress: Arc::new(Progress::default()),
+            tests: Tests::default(),
         }
     }
 
@@ -169,6 +181,10 @@ impl Shell {
         for effect in self.machine.handle(event, now) {
             self.perform(effect, at, pressed);
         }
+        if self.machine.open().is_some() {
+            // Whoever tests the lamps: now they are needed.
+            self.tests.end_lamp(&self.lamps, &mut *self.parts.panel);
+        }
     }
 
     /// Performs one effect; `at` is when its event happened, `pressed` whether that was a press.
@@ -208,6 +224,7 @@ impl Shell {
             Effect::MakeOffer => self.parts.leg.make_offer(),
             Effect::StartRecording { incident } => self.parts.media.start_recording(incident, self.setup.pre_event),
             Effect::StopRecording { incident } => self.parts.media.stop_recording(incident),
+            Effect::ButtonTested { pressed } => self.tests.button_over(pressed),
             Effect::RaiseFault(fault) => warn!(kind = ?fault.kind, detail = fault.detail, "a fault stands"),
             Effect::ClearFault(kind) => info!(?kind, "a fault is gone"),
         }
@@ -300,11 +317,28 @@ impl Shell {
         }
     }
 
-    fn answer(&self, ask: Ask) {
+    fn answer(&mut self, ask: Ask) {
         // An asker that has gone does not want to know.
         match ask {
             Ask::Status(to) => _ = to.send(Box::new(self.status())),
             Ask::Ring(to) => _ = to.send(self.ring.lines()),
+            Ask::Place(place, to) => {
+                self.setup.place = place.clone();
+                self.parts.link.say(Saying::Place(place));
+                _ = to.send(());
+            }
+            Ask::Beat(to) => {
+                self.beat();
+                _ = to.send(());
+            }
+            Ask::Lamp(lamp, to) => {
+                let open = self.machine.open().is_some();
+                _ = to.send(self.tests.lamp(lamp, open, &self.lamps, &mut *self.parts.panel));
+            }
+            Ask::Button(to) => {
+                self.tests.button(to);
+                self.take(Stamped::now(Event::ButtonTest));
+            }
         }
     }
 
@@ -338,35 +372,13 @@ impl Shell {
             clock_offset_us: beat.clock_offset_us,
             faults: beat.faults,
             undelivered: beat.undelivered,
+            link_trouble: self.parts.link.trouble(),
+            board: Vitals::default(),
+            config: ConfigState::default(),
         }
     }
 }
 
 fn ms(age: Duration) -> u64 {
     u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn phase_name(phase: Phase) -> PhaseName {
-    match phase {
-        Phase::Idle => PhaseName::Idle,
-        Phase::Sending => PhaseName::Sending,
-        Phase::Waiting => PhaseName::Waiting,
-        Phase::Talking => PhaseName::Talking,
-        Phase::OnHold => PhaseName::OnHold,
-        Phase::Reconnecting => PhaseName::Reconnecting,
-    }
-}
-
-fn lamp_state(lamp: Lamp, light: Light) -> Option<LampState> {
-    let lamp = match lamp {
-        Lamp::Sent => "sent",
-        Lamp::Answered => "answered",
-        Lamp::Fault => "fault",
-    };
-    let light = match light {
-        Light::Off => return None,
-        Light::On => "on",
-        Light::Blinking => "blinking",
-    };
-    Some(LampState { lamp: lamp.to_owned(), light: light.to_owned() })
 }

@@ -89,6 +89,11 @@ pub enum Effect {
         /// Which incident.
         incident: IncidentId,
     },
+    /// The test of the button is over.
+    ButtonTested {
+        /// Whether it was pressed; else the time is up, or an alarm came between.
+        pressed: bool,
+    },
     /// A fault stands.
     RaiseFault(Fault),
     /// A fault is gone.

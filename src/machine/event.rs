@@ -132,6 +132,10 @@ pub enum Event {
         /// Media fragments.
         fragments: u64,
     },
+    /// Somebody tests the button: its next press within [`super::Settings::button_test_for`] is no alarm.
+    ButtonTest,
+    /// Nobody tests it any more.
+    ButtonTestOver,
     /// The officer's first sound left the loudspeaker.
     VoiceHeard,
     /// A part has failed. Raised once until it heals.

@@ -29,6 +29,7 @@
 
 pub mod alarm;
 pub mod button;
+mod button_test;
 pub mod buttons;
 pub mod call;
 pub mod effect;
@@ -83,6 +84,8 @@ pub struct Machine {
     /// Since when the leg is down; none while it is up.
     leg_down: Option<Duration>,
     buttons: Buttons,
+    /// Until when a test waits for a button; none: nobody tests one.
+    button_test: Option<Duration>,
     outputs: Outputs,
     faults: Faults,
     call: Option<Call>,
@@ -97,6 +100,7 @@ impl Machine {
             ways: Ways::default(),
             leg_down: Some(Duration::ZERO),
             buttons: Buttons::default(),
+            button_test: None,
             outputs: Outputs::default(),
             faults: Faults::default(),
             call: None,
@@ -146,6 +150,8 @@ impl Machine {
             Event::RecordingSealed { incident, fragments } => {
                 out.push(Effect::Report { incident, what: IncidentReport::RecordingSealed { fragments } });
             }
+            Event::ButtonTest => self.test_button(now, &mut out),
+            Event::ButtonTestOver => self.end_button_test(false, &mut out),
             Event::VoiceHeard => self.on_any(now, &mut out, |call, cx| call.voice_heard(cx)),
             Event::FaultRaised(Fault { kind, detail }) => self.faults.raise(kind, detail, &mut out),
             Event::FaultCleared(kind) => self.faults.clear(kind, &mut out),
@@ -159,7 +165,8 @@ impl Machine {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         let call = self.call.as_ref().and_then(Call::deadline);
-        [self.buttons.deadline(&self.settings), self.leg_deadline(), call].into_iter().flatten().min()
+        let buttons = self.buttons.deadline(&self.settings);
+        [buttons, self.button_test, self.leg_deadline(), call].into_iter().flatten().min()
     }
 
     /// What the machine is doing.
@@ -222,6 +229,10 @@ impl Machine {
 
     fn pressed(&mut self, origin: PressOrigin, incident: IncidentId, now: Duration, out: &mut Vec<Effect>) {
         match self.buttons.of(origin).pressed(now, &self.settings) {
+            // Only a button itself, only once, and never while an alarm is open: any other press calls help.
+            Press::Plain if self.button_test.is_some() && origin != PressOrigin::Control => {
+                self.end_button_test(true, out);
+            }
             Press::Plain => self.call_for(origin, incident, now, out),
             Press::Chatter => {}
         }
@@ -255,6 +266,7 @@ impl Machine {
     }
 
     fn call_for(&mut self, origin: PressOrigin, incident: IncidentId, now: Duration, out: &mut Vec<Effect>) {
+        self.end_button_test(false, out);
         let mut cx = Self::cx(&self.settings, self.ways, now, out);
         match &mut self.call {
             Some(call) => call.pressed_again(&mut cx),
@@ -288,6 +300,7 @@ impl Machine {
     ) {
         match &self.call {
             None => {
+                self.end_button_test(false, out);
                 let mut cx = Self::cx(&self.settings, self.ways, now, out);
                 self.call = Some(Call::resume(incident, origin, presses, acknowledged, &mut cx));
                 self.outputs.begin(&self.settings, out);
@@ -370,6 +383,9 @@ impl Machine {
     fn expire(&mut self, now: Duration, out: &mut Vec<Effect>) {
         self.buttons.expire(now, &self.settings);
         self.judge_buttons(out);
+        if self.button_test.is_some_and(|until| until <= now) {
+            self.end_button_test(false, out);
+        }
         if self.leg_deadline().is_some_and(|due| due <= now) {
             let missing = self.settings.leg_missing_after.as_secs();
             let detail = format!("expected a standby leg to the centre, found none for {missing} s");

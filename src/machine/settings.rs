@@ -40,6 +40,8 @@ pub struct Settings {
     pub max_incident: Duration,
     /// A standby leg missing for this long is a fault.
     pub leg_missing_after: Duration,
+    /// A test of the button waits for its press for this long.
+    pub button_test_for: Duration,
     /// Whether a media leg is kept between calls; without it the leg is offered inside the alarm.
     pub standby: bool,
     /// Seed of the jitter: kiosks that lost the centre together must not come back in step.
@@ -65,6 +67,7 @@ impl Default for Settings {
             keep_again_after: Duration::from_secs(2),
             max_incident: Duration::from_secs(2 * 60 * 60),
             leg_missing_after: Duration::from_secs(20),
+            button_test_for: Duration::from_secs(30),
             standby: true,
             seed: 0,
         }

@@ -11,6 +11,11 @@ pub enum Lamp {
     Fault,
 }
 
+impl Lamp {
+    /// Every lamp.
+    pub const ALL: [Self; 3] = [Self::Sent, Self::Answered, Self::Fault];
+}
+
 /// How a lamp shines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Light {

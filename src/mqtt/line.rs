@@ -27,6 +27,7 @@ const REQUESTS: usize = 128;
 pub(super) async fn run(settings: Settings, mut posts: mpsc::Receiver<Post>, happenings: mpsc::Sender<Happening>) {
     let mut outbox = Outbox::default();
     let mut failures = 0;
+    let mut said = String::new();
     loop {
         let mut connection = Connection::open(&settings);
         let end = connection.serve(&settings, &mut posts, &mut outbox, &happenings).await;
@@ -43,9 +44,11 @@ pub(super) async fn run(settings: Settings, mut posts: mpsc::Receiver<Post>, hap
                 if was_up || failures == 1 {
                     info!(broker = %settings.host, %why, "mqtt: link down");
                 }
-                if was_up && happenings.send(Happening::Down { why }).await.is_err() {
+                // What is said once need not be said at every attempt.
+                if (was_up || why != said) && happenings.send(Happening::Down { why: why.clone() }).await.is_err() {
                     return;
                 }
+                said = why;
             }
         }
         if !wait(back_off(failures), &mut posts, &mut outbox).await {

@@ -43,7 +43,7 @@ pub struct Settings {
 pub enum Happening {
     /// Connected and subscribed.
     Up,
-    /// Not connected any more; trying again by itself.
+    /// Not connected (any more), said again when the reason is another; trying again by itself.
     Down {
         /// Why, for the log.
         why: String,

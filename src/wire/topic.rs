@@ -25,6 +25,8 @@ pub enum Up {
     Event,
     /// Media sessions: [`super::up::SignalUp`].
     Signal,
+    /// Tests, logged: [`super::up::TestReport`].
+    Test,
 }
 
 /// What a kiosk is told, the last level of its topic.
@@ -42,7 +44,7 @@ pub enum Down {
 
 impl Up {
     /// Every kind.
-    pub const ALL: [Up; 5] = [Up::State, Up::Heartbeat, Up::Alarm, Up::Event, Up::Signal];
+    pub const ALL: [Up; 6] = [Up::State, Up::Heartbeat, Up::Alarm, Up::Event, Up::Signal, Up::Test];
 
     /// The topic's last level.
     #[must_use]
@@ -53,6 +55,7 @@ impl Up {
             Up::Alarm => "alarm",
             Up::Event => "event",
             Up::Signal => "signal",
+            Up::Test => "test",
         }
     }
 

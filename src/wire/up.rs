@@ -136,6 +136,49 @@ pub enum FaultKind {
     Unknown,
 }
 
+/// What a test of a part of the kiosk found, or that it begins: a logged test, said until the broker has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TestReport {
+    /// Which part.
+    pub part: TestPart,
+    /// How it ended; absent: it begins now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<TestOutcome>,
+    /// For people: what was expected and what was found.
+    pub detail: String,
+}
+
+/// Parts that can be tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TestPart {
+    /// The lamps.
+    Lamp,
+    /// Loudspeaker to microphone.
+    Sound,
+    /// The camera.
+    Camera,
+    /// The way to the centre and back.
+    Link,
+    /// The button, pressed by a person.
+    Button,
+    /// A part this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// How a test ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TestOutcome {
+    /// The part does what it should.
+    Passed,
+    /// It does not.
+    Failed,
+    /// Nothing can be said: no such part is fitted, or the test was broken off.
+    NotTested,
+}
+
 /// A press, said until the centre acknowledges it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Alarm {

@@ -6,9 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sos::control::PanelView;
-use sos::kiosk::control::Control;
-use sos::kiosk::ports::{Hand, KeptPress, Leg, Link, LivePacket, Media, MediaHealth, Panel, Saying, Store};
+use sos::control::{ConfigState, PanelView, Vitals};
+use sos::kiosk::control::{Control, Services};
+use sos::kiosk::ports::{
+    Board, Configured, Hand, KeptPress, Leg, Link, LivePacket, Media, MediaHealth, Panel, Saying, Store,
+};
+use sos::kiosk::selftest::parts::{ButtonTest, CameraTest, LampTest, LinkTest};
+use sos::kiosk::selftest::{PartTest, Suite};
 use sos::kiosk::{INBOX_SIZE, Inbox, Parts, Setup, Shell, Stamped};
 use sos::machine::words::{Lamp, Light, Prompt};
 use sos::machine::{Event, Settings};
@@ -119,6 +123,24 @@ impl Link for Ports {
     }
 }
 
+impl Board for Ports {
+    fn vitals(&self) -> Vitals {
+        Vitals {
+            certificate_days: Some(90),
+            disk_free_mb: Some(1_000),
+            disk_total_mb: Some(8_000),
+            ..Vitals::default()
+        }
+    }
+}
+
+impl Configured for Ports {
+    fn state(&self) -> ConfigState {
+        ConfigState { file: "/etc/sos-kiosk/config.toml".into(), ..ConfigState::default() }
+    }
+    fn look(&self) {}
+}
+
 impl Store for Ports {
     fn keep(&self, press: KeptPress) {
         self.tell(Told::Kept(press));
@@ -172,7 +194,7 @@ impl Kiosk {
             media: Arc::new(ports.clone()),
             leg: Arc::new(ports.clone()),
             link: Arc::new(ports.clone()),
-            store: Arc::new(ports),
+            store: Arc::new(ports.clone()),
             restored,
         };
         let setup = Setup {
@@ -182,7 +204,20 @@ impl Kiosk {
             machine,
         };
         let control = Control::bind(&socket).expect("a socket").with_hand(hand);
-        let control = tokio::spawn(control.serve(inbox.clone(), asks));
+        let tests: Vec<Box<dyn PartTest>> = vec![
+            Box::new(CameraTest { asks: asks.clone() }),
+            Box::new(LinkTest { asks: asks.clone() }),
+            Box::new(LampTest { asks: asks.clone() }),
+            Box::new(ButtonTest { asks: asks.clone(), inbox: inbox.clone() }),
+        ];
+        let services = Services {
+            inbox: inbox.clone(),
+            asks,
+            board: Arc::new(ports.clone()),
+            config: Arc::new(ports.clone()),
+            suite: Arc::new(Suite::new(tests, Arc::new(ports.clone()))),
+        };
+        let control = tokio::spawn(control.serve(services));
         let shell = tokio::spawn(Shell::new(setup, parts).run(events, questions, stopped));
         Self { inbox, socket, told, stop, shell, control, _dir: dir }
     }

@@ -215,6 +215,12 @@ impl World {
         self.kiosk_ready().await
     }
 
+    /// Starts the kiosk and waits for nothing: it may not get through.
+    pub fn start_kiosk(&mut self) -> Result<()> {
+        self.kiosk = start_kiosk(&self.dir, &self.options)?;
+        Ok(())
+    }
+
     /// Rewrites the kiosk's configuration with other options; takes effect at its next start.
     pub fn reconfigure(&mut self, change: impl FnOnce(&mut Options)) -> Result<()> {
         change(&mut self.options);

@@ -9,7 +9,7 @@ use sos::wire::ids::KioskId;
 use sos::wire::topic::{CENTRE_STATE, Down, Up};
 use sos::wire::up::{
     Alarm, ButtonLine, Fault, FaultKind, Heartbeat, IncidentEvent, IncidentReport, KioskState, Mark, Place,
-    PressOrigin, SessionOffer, SignalUp,
+    PressOrigin, SessionOffer, SignalUp, TestOutcome, TestPart, TestReport,
 };
 use sos::wire::{Envelope, IncidentId, Output, OutputState, SessionId};
 
@@ -119,6 +119,11 @@ fn up(visitor: &mut impl Visitor) {
         visitor.message(name, &Up::Event.of(&kiosk), &wrapped(event));
     }
     visitor.message("signal_offer", &Up::Signal.of(&kiosk), &wrapped(SignalUp::Offer(offer)));
+    let begins = TestReport { part: TestPart::Button, outcome: None, detail: "asked for".to_owned() };
+    visitor.message("test_begins", &Up::Test.of(&kiosk), &wrapped(begins));
+    let detail = "echo of the centre after 12 ms; the media leg is connected".to_owned();
+    let passed = TestReport { part: TestPart::Link, outcome: Some(TestOutcome::Passed), detail };
+    visitor.message("test_passed", &Up::Test.of(&kiosk), &wrapped(passed));
     visitor.message("signal_bye", &Up::Signal.of(&kiosk), &wrapped(SignalUp::Bye { session: session() }));
 }
 

@@ -2,7 +2,7 @@
 
 use crate::centre::gateway::{GatewayEvent, PageId};
 use crate::centre::page::{FromPage, RecordingView};
-use crate::wire::up::{Alarm, Heartbeat, IncidentEvent, KioskState, SignalUp};
+use crate::wire::up::{Alarm, Heartbeat, IncidentEvent, KioskState, SignalUp, TestReport};
 use crate::wire::{IncidentId, KioskId};
 
 use super::incident::IncidentRecord;
@@ -52,6 +52,13 @@ pub enum Event {
         beat: Box<Heartbeat>,
         /// The kiosk's wall clock at sending, microseconds.
         sent_wall_us: i64,
+    },
+    /// A test of a part of a kiosk, to be logged.
+    Test {
+        /// Which kiosk.
+        kiosk: KioskId,
+        /// What.
+        report: TestReport,
     },
     /// A kiosk's media session.
     Signal {

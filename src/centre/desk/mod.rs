@@ -112,6 +112,7 @@ impl Desk {
             Event::State { kiosk, state } => self.state(kiosk, state, t),
             Event::Heartbeat { kiosk, beat, sent_wall_us } => self.heartbeat(kiosk, *beat, sent_wall_us, t),
             Event::Signal { kiosk, signal } => self.signal(kiosk, signal, t),
+            Event::Test { kiosk, report } => self.test(&kiosk, report, t),
             Event::Stored { incident, already, recording } => self.stored(incident, already, recording, t),
             Event::StoreFailed { incident, why } => self.store_failed(incident, &why, t),
             Event::Recording { incident, recording } => self.recording(incident, recording, t),

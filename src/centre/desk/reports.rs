@@ -1,12 +1,14 @@
 //! What comes in during a call: instants of it, further presses, the recording's growth.
 
 use crate::centre::page::RecordingView;
-use crate::wire::up::{IncidentEvent, IncidentReport, Mark};
+use crate::wire::limits;
+use crate::wire::up::{IncidentEvent, IncidentReport, Mark, TestOutcome, TestPart, TestReport};
 use crate::wire::{IncidentId, KioskId};
 
 use super::Desk;
 use super::effect::{Rejection, Turn};
 use super::incident::on_centre_clock;
+use super::kiosks::shorten;
 
 /// Pages are shown a growing recording at most this often.
 pub(super) const SHOW_RECORDING_EVERY_US: u64 = 500_000;
@@ -60,6 +62,30 @@ impl Desk {
                 turn.audit(format!("kiosk:{kiosk}"), format!("recording sealed, {fragments} fragments"), Some(id));
             }
         }
+    }
+
+    /// A test is logged and nothing else: no page is disturbed by it.
+    pub(super) fn test(&self, kiosk: &KioskId, report: TestReport, turn: &mut Turn) {
+        if !self.kiosks.contains_key(kiosk) {
+            return turn.reject(kiosk, Rejection::Unknown);
+        }
+        let part = match report.part {
+            TestPart::Lamp => "lamps",
+            TestPart::Sound => "sound",
+            TestPart::Camera => "camera",
+            TestPart::Link => "link",
+            TestPart::Button => "button",
+            TestPart::Unknown => "a part unknown here",
+        };
+        let outcome = match report.outcome {
+            None => "begins",
+            Some(TestOutcome::Passed) => "passed",
+            Some(TestOutcome::Failed) => "FAILED",
+            Some(TestOutcome::NotTested) => "not tested",
+        };
+        let mut what = format!("self-test, {part}: {outcome}: {}", report.detail);
+        shorten(&mut what, limits::MAX_TEXT / 4);
+        turn.audit(format!("kiosk:{kiosk}"), what, None);
     }
 
     pub(super) fn recording(&mut self, id: IncidentId, recording: RecordingView, turn: &mut Turn) {

@@ -3,15 +3,16 @@
 use super::super::load::Key;
 
 const fn key(name: &'static str, default: Option<&'static str>, example: &'static str, doc: &'static str) -> Key {
-    Key { name, doc, default, example }
+    Key { name, doc, default, example, live: false }
 }
 
 /// Every key, in the order people read them.
 pub const KEYS: &[Key] = &[
     key("id", None, r#""park-north""#, "The kiosk's name, the CN of its certificate: 1 to 32 of a-z, 0-9 and '-'."),
-    key("place.name", None, r#""Central Park, north gate""#, "Where it stands, in words an officer can send help to."),
-    key("place.lat", None, "43.238949", "Latitude, degrees north. Absent: not known."),
-    key("place.lon", None, "76.889709", "Longitude, degrees east. Absent: not known."),
+    key("place.name", None, r#""Central Park, north gate""#, "Where it stands, in words an officer can send help to.")
+        .live(),
+    key("place.lat", None, "43.238949", "Latitude, degrees north. Absent: not known.").live(),
+    key("place.lon", None, "76.889709", "Longitude, degrees east. Absent: not known.").live(),
     key("centre.broker", None, r#""centre.example:8883""#, "Host and port of the MQTT broker (TLS)."),
     key("centre.delivery", None, r#""https://centre.example:8444""#, "Where recordings are delivered to (HTTPS)."),
     key("centre.ca", Some(r#""/etc/sos-kiosk/ca.pem""#), r#""ca.pem""#, "The one authority that is trusted, PEM."),

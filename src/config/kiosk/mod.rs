@@ -5,7 +5,7 @@ mod keys;
 mod media;
 mod panel;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use keys::KEYS;
 pub use media::{MediaConfig, SourceDriver, SpeakerDriver};
@@ -79,6 +79,14 @@ impl KioskConfig {
     /// [`ConfigErrors`]: each with file, line and key.
     pub fn load(layers: &Layers) -> Result<Self, ConfigErrors> {
         Self::read(Reader::open(KEYS, layers))
+    }
+
+    /// Reads and checks, with a text taken for what one of the files holds.
+    ///
+    /// # Errors
+    /// [`ConfigErrors`]: each with file, line and key.
+    pub fn load_with(layers: &Layers, instead: (&Path, &str)) -> Result<Self, ConfigErrors> {
+        Self::read(Reader::open_with(KEYS, layers, Some(instead)))
     }
 
     /// Checks what a reader has merged.

@@ -1,0 +1,122 @@
+//! The board and what is on it (port [`Board`]): certificate, disk, sensors, clock; read every few seconds.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::warn;
+
+use super::link::wall_us;
+use crate::kiosk::checkup::{Checkup, Findings};
+use crate::kiosk::ports::{Board, Link, Vitals};
+use crate::kiosk::{Inbox, Stamped};
+use crate::tls;
+
+/// How often it looks. Nothing of it changes faster than a person can act.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// systemd-timesyncd and its configuration: where there is none, nobody says whether the clock is set.
+const TIMESYNC: &str = "/run/systemd/timesync";
+
+/// The board.
+#[derive(Debug, Clone, Default)]
+pub struct BoardAdapter {
+    vitals: Arc<Mutex<Vitals>>,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub struct BoardSettings {
+    /// The kiosk's certificate.
+    pub certificate: PathBuf,
+    /// Where recordings are kept.
+    pub store: PathBuf,
+}
+
+impl BoardAdapter {
+    /// Looks once, and then every few seconds on a task of its own.
+    #[must_use]
+    pub fn start(settings: BoardSettings, link: Arc<dyn Link>, inbox: Inbox) -> Arc<Self> {
+        let board = Arc::new(Self::default());
+        let shared = Arc::clone(&board);
+        let began = Instant::now();
+        tokio::spawn(async move {
+            let (mut checkup, mut look) = (Checkup::default(), interval(LOOK_EVERY));
+            look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                look.tick().await;
+                let (settings, offset) = (settings.clone(), link.clock_offset_us());
+                // A disk that hangs must not hang whoever asks.
+                let read = tokio::task::spawn_blocking(move || read(&settings, offset)).await;
+                let Ok((found, vitals)) = read else { continue };
+                *shared.vitals.lock().unwrap_or_else(PoisonError::into_inner) = vitals;
+                for event in checkup.look(began.elapsed(), &found) {
+                    if inbox.try_send(Stamped::now(event)).is_err() {
+                        warn!("board: the shell does not keep up");
+                    }
+                }
+            }
+        });
+        board
+    }
+}
+
+impl Board for BoardAdapter {
+    fn vitals(&self) -> Vitals {
+        self.vitals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn read(settings: &BoardSettings, offset_us: Option<i64>) -> (Findings, Vitals) {
+    let certificate = tls::validity(&settings.certificate).map(|v| (v.from_s, v.until_s)).map_err(|e| e.to_string());
+    let found = Findings { wall_s: wall_us() / 1_000_000, offset_us, synced: synced(), certificate };
+    let mut vitals = Vitals { temperature_c: warmest(Path::new("/sys/class/thermal")), ..Vitals::default() };
+    if let Some((free, total)) = disk(&settings.store) {
+        (vitals.disk_free_mb, vitals.disk_total_mb) = (Some(free), Some(total));
+    }
+    found.tell(&mut vitals);
+    (found, vitals)
+}
+
+fn synced() -> Option<bool> {
+    let dir = Path::new(TIMESYNC);
+    dir.exists().then(|| dir.join("synchronized").exists())
+}
+
+/// Free for us, and in all, MB.
+fn disk(store: &Path) -> Option<(u64, u64)> {
+    // It may not be there yet; the disk it will be on is.
+    let there = store.ancestors().find(|path| path.exists())?;
+    let found = rustix::fs::statvfs(there).ok()?;
+    let mb = |blocks: u64| blocks.saturating_mul(found.f_frsize) / 1_000_000;
+    Some((mb(found.f_bavail), mb(found.f_blocks)))
+}
+
+fn warmest(zones: &Path) -> Option<f64> {
+    let zones = std::fs::read_dir(zones).ok()?;
+    let read = |zone: std::fs::DirEntry| std::fs::read_to_string(zone.path().join("temp")).ok();
+    let millidegrees = zones.flatten().filter_map(read).filter_map(|text| text.trim().parse::<i32>().ok());
+    millidegrees.max().map(|warmest| f64::from(warmest) / 1_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_disk_of_a_store_that_is_not_there_yet_is_known() {
+        let (free, total) = disk(Path::new("/no/such/store")).expect("the root");
+        assert!(total > 0 && free <= total);
+    }
+
+    #[test]
+    fn the_warmest_sensor_counts_and_nonsense_does_not() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        assert_eq!(warmest(dir.path()), None);
+        for (zone, text) in [("a", "41500\n"), ("b", "nonsense"), ("c", "38000")] {
+            std::fs::create_dir(dir.path().join(zone)).expect("a zone");
+            std::fs::write(dir.path().join(zone).join("temp"), text).expect("a sensor");
+        }
+        assert_eq!(warmest(dir.path()), Some(41.5));
+    }
+}

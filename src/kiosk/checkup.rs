@@ -1,0 +1,205 @@
+//! What the daemon finds out about its own clock and certificate. Pure: what is found, and when, comes from outside.
+//!
+//! Both are judged by the centre's clock where it is known: a board without a battery starts in 1970, and a
+//! certificate would look unborn to it.
+
+use std::time::Duration;
+
+use crate::control::Vitals;
+use crate::machine::Event;
+use crate::wire::up::{Fault, FaultKind};
+
+/// A certificate is renewed before it has fewer days than this.
+pub const RENEW_DAYS: i64 = 14;
+/// Further from the centre's clock than this is wrong: orders expire by it, and recordings are dated by it.
+pub const CLOCK_OFF: Duration = Duration::from_secs(5);
+/// Back within this it is right again.
+pub const CLOCK_ON: Duration = Duration::from_secs(3);
+/// Nobody vouches for the clock, neither the centre nor a time service, for this long: it is not to be trusted.
+pub const CLOCK_ALONE: Duration = Duration::from_secs(60 * 60);
+
+const DAY_S: i64 = 86_400;
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Findings {
+    /// The board's clock, seconds since 1970 UTC.
+    pub wall_s: i64,
+    /// Centre's clock minus the board's, microseconds, where an echo told it.
+    pub offset_us: Option<i64>,
+    /// Whether a time service says that the clock is set; none where there is no such service.
+    pub synced: Option<bool>,
+    /// The certificate's first and last second, since 1970 UTC; or why it cannot be read.
+    pub certificate: Result<(i64, i64), String>,
+}
+
+impl Findings {
+    /// The time of day by the best clock there is, seconds since 1970 UTC.
+    #[must_use]
+    pub fn now_s(&self) -> i64 {
+        self.wall_s.saturating_add(self.offset_us.unwrap_or(0) / 1_000_000)
+    }
+
+    /// Whole days until the certificate expires; negative once it has.
+    #[must_use]
+    pub fn days_left(&self) -> Option<i64> {
+        let (_, until) = self.certificate.as_ref().ok()?;
+        Some((until - self.now_s()).div_euclid(DAY_S))
+    }
+
+    /// Into what people see.
+    pub fn tell(&self, vitals: &mut Vitals) {
+        vitals.certificate_days = self.days_left();
+        vitals.clock_synced = self.synced;
+    }
+}
+
+/// What was said so far.
+#[derive(Debug, Clone, Default)]
+pub struct Checkup {
+    said: [Option<String>; 2],
+    /// Since when nobody vouches for the clock.
+    alone: Option<Duration>,
+}
+
+impl Checkup {
+    /// Judges what was found at `now`, the time since the daemon's start. Returns what is new.
+    #[must_use]
+    pub fn look(&mut self, now: Duration, found: &Findings) -> Vec<Event> {
+        let clock = self.clock(now, found);
+        let mut events = Vec::new();
+        for (slot, kind, why) in
+            [(0, FaultKind::ClockWrong, clock), (1, FaultKind::CertificateExpiring, certificate(found))]
+        {
+            match (&self.said[slot], &why) {
+                (before, Some(detail)) if before.as_ref() != Some(detail) => {
+                    events.push(Event::FaultRaised(Fault { kind, detail: detail.clone() }));
+                }
+                (Some(_), None) => events.push(Event::FaultCleared(kind)),
+                (Some(_) | None, Some(_)) | (None, None) => {}
+            }
+            self.said[slot] = why;
+        }
+        events
+    }
+
+    fn clock(&mut self, now: Duration, found: &Findings) -> Option<String> {
+        if let Some(offset) = found.offset_us {
+            self.alone = None;
+            let bound = if self.said[0].is_some() { CLOCK_ON } else { CLOCK_OFF };
+            let off = Duration::from_micros(offset.unsigned_abs());
+            // Whole seconds: a detail that changes at every look would be said at every look.
+            let (seconds, side) = (off.as_secs(), if offset > 0 { "behind" } else { "ahead of" });
+            return (off > bound).then(|| {
+                format!(
+                    "expected at most {} s from the centre's clock, found {seconds} s {side} it",
+                    CLOCK_OFF.as_secs()
+                )
+            });
+        }
+        if found.synced == Some(true) {
+            self.alone = None;
+            return None;
+        }
+        let since = *self.alone.get_or_insert(now);
+        (now.saturating_sub(since) >= CLOCK_ALONE).then(|| {
+            let minutes = CLOCK_ALONE.as_secs() / 60;
+            format!("expected a time service or the centre to vouch for the clock, found neither for {minutes} minutes")
+        })
+    }
+}
+
+fn certificate(found: &Findings) -> Option<String> {
+    let (from, until) = match &found.certificate {
+        Ok(validity) => *validity,
+        Err(why) => return Some(format!("cannot be read: {why}")),
+    };
+    let now = found.now_s();
+    let days = found.days_left().unwrap_or(0);
+    if now > until {
+        // Days since, rounded up: the first second after is the first day.
+        return Some(format!("has expired, {} days ago at most", -days));
+    }
+    if now < from {
+        return Some(format!("is not valid yet, for {} days at most: is the clock right?", (from - now) / DAY_S + 1));
+    }
+    (days < RENEW_DAYS).then(|| format!("expires in {days} days: expected a new one {RENEW_DAYS} days before the end"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+    const START: Duration = Duration::ZERO;
+
+    fn found(days: i64) -> Findings {
+        Findings {
+            wall_s: NOW,
+            offset_us: Some(0),
+            synced: None,
+            certificate: Ok((NOW - 100 * DAY_S, NOW + days * DAY_S + 1)),
+        }
+    }
+
+    fn details(events: &[Event]) -> Vec<String> {
+        let detail = |event: &Event| match event {
+            Event::FaultRaised(fault) => format!("{:?} {}", fault.kind, fault.detail),
+            Event::FaultCleared(kind) => format!("{kind:?} gone"),
+            other => panic!("{other:?}"),
+        };
+        events.iter().map(detail).collect()
+    }
+
+    #[test]
+    fn a_certificate_is_missed_fourteen_days_before_its_end_once_a_day() {
+        let mut checkup = Checkup::default();
+        assert_eq!(checkup.look(START, &found(14)), []);
+        let new = details(&checkup.look(START, &found(13)));
+        assert!(new[0].starts_with("CertificateExpiring expires in 13 days"), "{new:?}");
+        assert_eq!(checkup.look(START, &found(13)), [], "the same is not said again");
+        assert!(details(&checkup.look(START, &found(0)))[0].contains("expires in 0 days"));
+        assert!(details(&checkup.look(START, &found(-1)))[0].contains("has expired, 1 days ago"));
+        assert_eq!(details(&checkup.look(START, &found(90))), ["CertificateExpiring gone"]);
+        let unborn = Findings { certificate: Ok((NOW + DAY_S, NOW + 400 * DAY_S)), ..found(1) };
+        assert!(details(&checkup.look(START, &unborn))[0].contains("is not valid yet"));
+        let unread = Findings { certificate: Err("no such file".to_owned()), ..found(1) };
+        assert!(details(&checkup.look(START, &unread))[0].contains("no such file"));
+    }
+
+    #[test]
+    fn the_centres_clock_judges_a_certificate_of_a_board_that_woke_in_1970() {
+        let board = Findings { wall_s: 0, offset_us: Some(NOW * 1_000_000), ..found(90) };
+        assert_eq!(board.days_left(), Some(90));
+        let events = details(&Checkup::default().look(START, &board));
+        assert_eq!(events.len(), 1, "{events:?}");
+        assert!(events[0].starts_with("ClockWrong") && events[0].ends_with("s behind it"), "{events:?}");
+    }
+
+    #[test]
+    fn a_clock_far_from_the_centres_is_wrong_until_it_is_well_back() {
+        let mut checkup = Checkup::default();
+        let off = |us| Findings { offset_us: Some(us), ..found(90) };
+        assert_eq!(checkup.look(START, &off(5_000_000)), []);
+        assert!(details(&checkup.look(START, &off(-5_000_001)))[0].contains("5 s ahead of it"));
+        assert_eq!(checkup.look(START, &off(-5_100_000)), []);
+        assert!(details(&checkup.look(START, &off(-4_000_000)))[0].contains("4 s ahead"), "not back yet");
+        assert_eq!(details(&checkup.look(START, &off(2_900_000))), ["ClockWrong gone"]);
+        assert_eq!(checkup.look(START, &off(4_000_000)), []);
+    }
+
+    #[test]
+    fn a_clock_that_nobody_vouches_for_is_wrong_after_an_hour() {
+        let mut checkup = Checkup::default();
+        let at = |minutes: u64| Duration::from_secs(minutes * 60);
+        let alone = Findings { offset_us: None, synced: Some(false), ..found(90) };
+        assert_eq!(checkup.look(at(0), &alone), []);
+        assert_eq!(checkup.look(at(59), &alone), []);
+        assert!(details(&checkup.look(at(60), &alone))[0].contains("found neither for 60 minutes"));
+        let synced = Findings { synced: Some(true), ..alone.clone() };
+        assert_eq!(details(&checkup.look(at(61), &synced)), ["ClockWrong gone"]);
+        assert_eq!(checkup.look(at(62), &alone), [], "the hour begins anew");
+        assert_eq!(checkup.look(at(121), &alone), []);
+        assert_eq!(checkup.look(at(122), &alone).len(), 1);
+    }
+}

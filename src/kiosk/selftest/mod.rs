@@ -1,0 +1,134 @@
+//! Self-tests on demand (`sos-ctl selftest`): one part after the other, each step said as it happens, and each test
+//! logged at the centre.
+//!
+//! A part is tested by a [`PartTest`]; the parts list of `bin` makes the [`Suite`] of those that are fitted. Whatever
+//! is under test, a press is an alarm: the one exception is [`parts::ButtonTest`], whose waiting the machine itself
+//! ends at the first press, at an alarm, and after half a minute.
+
+pub mod hands;
+pub mod parts;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::timeout;
+use tracing::info;
+
+use super::ports::{Link, Saying};
+use crate::control::{TestOutcome, TestPart, TestStep};
+use crate::wire::up::TestReport;
+
+/// No test of a part takes longer.
+const PART_WITHIN: Duration = Duration::from_secs(60);
+
+/// What a test of a part found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// How it ended.
+    pub outcome: TestOutcome,
+    /// What was expected and what was found, with figures.
+    pub detail: String,
+}
+
+impl Found {
+    /// The part does what it should.
+    #[must_use]
+    pub fn passed(detail: impl Into<String>) -> Self {
+        Self { outcome: TestOutcome::Passed, detail: detail.into() }
+    }
+
+    /// It does not.
+    #[must_use]
+    pub fn failed(detail: impl Into<String>) -> Self {
+        Self { outcome: TestOutcome::Failed, detail: detail.into() }
+    }
+
+    /// Nothing can be said.
+    #[must_use]
+    pub fn not_tested(detail: impl Into<String>) -> Self {
+        Self { outcome: TestOutcome::NotTested, detail: detail.into() }
+    }
+}
+
+/// Says what is under way, for the person who watches.
+#[derive(Debug, Clone)]
+pub struct Say {
+    part: TestPart,
+    to: mpsc::Sender<TestStep>,
+}
+
+impl Say {
+    /// Says it. Whoever has gone does not want to know.
+    pub async fn step(&self, detail: impl Into<String>) {
+        _ = self.to.send(TestStep { part: self.part, outcome: None, detail: detail.into() }).await;
+    }
+}
+
+/// What a test comes to.
+pub type Testing<'a> = Pin<Box<dyn Future<Output = Found> + Send + 'a>>;
+
+/// The test of one part.
+pub trait PartTest: Send + Sync {
+    /// Which.
+    fn part(&self) -> TestPart;
+    /// Tests it. Dropped when nobody wants to know any more, or after a minute: it leaves nothing switched on.
+    fn run(&self, say: Say) -> Testing<'_>;
+}
+
+/// The tests of the parts that are fitted.
+pub struct Suite {
+    tests: Vec<Box<dyn PartTest>>,
+    link: Arc<dyn Link>,
+    /// Two tests at a time would disturb each other.
+    one: Mutex<()>,
+}
+
+impl Suite {
+    /// These tests, in the order they are run in; each is logged over `link`.
+    #[must_use]
+    pub fn new(tests: Vec<Box<dyn PartTest>>, link: Arc<dyn Link>) -> Self {
+        Self { tests, link, one: Mutex::new(()) }
+    }
+
+    /// Tests `parts`, or all, and says every step to `steps`.
+    ///
+    /// # Errors
+    /// Why nothing is tested.
+    pub async fn run(&self, parts: &[TestPart], steps: mpsc::Sender<TestStep>) -> Result<(), String> {
+        let Ok(_one) = self.one.try_lock() else { return Err("another self-test is under way".to_owned()) };
+        let all: Vec<TestPart> = self.tests.iter().map(|test| test.part()).collect();
+        for part in if parts.is_empty() { &all } else { parts } {
+            let found = match self.tests.iter().find(|test| test.part() == *part) {
+                Some(test) => self.test(&**test, &steps).await,
+                None => Found::not_tested("this kiosk has no test for it"),
+            };
+            let step = TestStep { part: *part, outcome: Some(found.outcome), detail: found.detail };
+            if steps.send(step).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn test(&self, test: &dyn PartTest, steps: &mpsc::Sender<TestStep>) -> Found {
+        let part = test.part();
+        self.log(part, None, "asked for from the command line");
+        let say = Say { part, to: steps.clone() };
+        let found = tokio::select! {
+            found = timeout(PART_WITHIN, test.run(say)) => found.unwrap_or_else(|_| {
+                Found::failed(format!("expected an end within {} s, found none", PART_WITHIN.as_secs()))
+            }),
+            () = steps.closed() => Found::not_tested("broken off: nobody waits for it any more"),
+        };
+        self.log(part, Some(found.outcome), &found.detail);
+        found
+    }
+
+    fn log(&self, part: TestPart, outcome: Option<TestOutcome>, detail: &str) {
+        info!(?part, ?outcome, detail, "self-test");
+        self.link.say(Saying::Test(Box::new(TestReport { part, outcome, detail: detail.to_owned() })));
+    }
+}
