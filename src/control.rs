@@ -123,6 +123,12 @@ pub struct Status {
     pub faults: Vec<Fault>,
     /// Fragments the centre has no receipt for.
     pub undelivered: u64,
+    /// What the camera gives by itself, and whether that has to be adapted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camera: Option<String>,
+    /// The H.264 encoder, and which was wanted and failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<String>,
 }
 
 /// What the kiosk is doing.

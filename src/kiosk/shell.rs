@@ -311,6 +311,7 @@ impl Shell {
     fn status(&self) -> Status {
         let beat = self.heartbeat();
         let ways = self.machine.ways();
+        let media = self.parts.media.inventory();
         Status {
             id: self.setup.id.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -338,6 +339,8 @@ impl Shell {
             clock_offset_us: beat.clock_offset_us,
             faults: beat.faults,
             undelivered: beat.undelivered,
+            camera: media.camera,
+            encoder: media.encoder,
         }
     }
 }

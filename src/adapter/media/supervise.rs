@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::hub::{Hub, PARTS, Part};
 use super::speaker::VoiceInput;
-use super::{CameraSource, MediaError, MediaSettings, join_within, picture, pipeline, report, sound, speaker};
+use super::{MediaError, MediaSettings, join_within, picture, pipeline, report, sound, speaker};
 use crate::machine::Event;
 use crate::wire::up::{Fault, FaultKind};
 
@@ -225,11 +225,6 @@ impl Worker {
 
     fn trouble(&mut self, index: usize, generation: u64, why: String) {
         if self.slots[index].generation == generation && matches!(self.slots[index].state, State::Up { .. }) {
-            // What GStreamer says of a file does not name it.
-            let why = match &self.settings.camera {
-                CameraSource::File(path) if index == Part::Picture as usize => format!("{}: {why}", path.display()),
-                CameraSource::File(_) | CameraSource::Test => why,
-            };
             self.break_down(index, why);
         }
     }
@@ -244,8 +239,15 @@ impl Worker {
         }
     }
 
-    fn break_down(&mut self, index: usize, why: String) {
+    fn break_down(&mut self, index: usize, mut why: String) {
         let slot = &mut self.slots[index];
+        if slot.part == Part::Picture {
+            self.hub.encoders.broke(&why, self.hub.encoder_stuck());
+            // What GStreamer says of a camera does not name it.
+            if let Some(name) = self.settings.camera.name().filter(|name| !why.contains(name)) {
+                why = format!("{name}: {why}");
+            }
+        }
         let until = Instant::now() + slot.wait;
         slot.wait = (slot.wait * 2).min(LONGEST_WAIT);
         if let State::Up { built, .. } = take(slot, until) {

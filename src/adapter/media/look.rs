@@ -1,0 +1,251 @@
+//! Whether the picture shows anything: frozen, covered, out of focus. Pure: pictures and times in, verdicts out.
+//!
+//! - **Frozen**: not one of a hundred thousand pixels has changed. A real sensor has noise, so a still scene is never
+//!   that still. What it cannot know: a camera that compresses by itself (RTSP) may send a still scene without its
+//!   noise, or refresh a frozen one.
+//! - **Covered**: no edges anywhere, or so few that nothing can be seen. It must have come within seconds, or be so
+//!   from the start: what fades over minutes is dusk or fog. What it cannot know: a light that goes out at once at
+//!   night looks like a hand; who covers a camera in the dark hides nothing that could be seen.
+//! - **Blurred**: the same scene as before (`still::compare`) with half its fine detail gone. What fades over hours
+//!   (dirt, heat) is followed as a change of light would be; that is for a comparison with a stored still.
+
+use super::clock::{MS, Running, SECOND};
+use super::still::{HEIGHT, Still, WIDTH, compare};
+
+/// How often a picture is looked at.
+pub const EVERY: Running = 250 * MS;
+
+/// A picture, boiled down.
+#[derive(Debug, Clone)]
+pub struct Glance {
+    /// Small.
+    pub still: Still,
+    /// Of the pixels looked at: differs if one of them does.
+    pub signature: u64,
+    /// Mean difference of pixels some way apart, levels: how much there is to be sharp.
+    pub contrast: f32,
+}
+
+/// Looks at a picture: every fourth row or so, each pixel of it.
+#[must_use]
+pub fn glance(luma: &[u8], stride: usize, width: usize, height: usize) -> Glance {
+    let (near, far) = ((width / 640).max(1), (width / 80).max(8));
+    let (mut fine, mut coarse, mut pairs) = (0u64, 0u64, 0u64);
+    let mut signature = 0xcbf2_9ce4_8422_2325u64;
+    let mut small = vec![0u8; WIDTH * HEIGHT];
+    let mut sums = [0u32; WIDTH];
+    for line in 0..2 * HEIGHT {
+        let y = (line * height / (2 * HEIGHT)).min(height.saturating_sub(1));
+        let Some(row) = luma.get(y * stride..).and_then(|rest| rest.get(..width)) else { continue };
+        for bytes in row.chunks_exact(8) {
+            let word = u64::from_le_bytes(bytes.try_into().expect("chunks of eight"));
+            signature = (signature ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        }
+        for ((a, b), c) in row.iter().zip(&row[near..]).zip(&row[far.min(width)..]).step_by(2) {
+            fine += u64::from(a.abs_diff(*b));
+            coarse += u64::from(a.abs_diff(*c));
+            pairs += 1;
+        }
+        for (x, sum) in sums.iter_mut().enumerate() {
+            let (from, to) = (x * width / WIDTH, ((x + 1) * width / WIDTH).max(x * width / WIDTH + 1));
+            let block = &row[from..to.min(width)];
+            *sum += block.iter().map(|level| u32::from(*level)).sum::<u32>() / block.len().max(1) as u32;
+        }
+        if line % 2 == 1 {
+            let out = &mut small[line / 2 * WIDTH..][..WIDTH];
+            out.iter_mut().zip(&mut sums).for_each(|(small, sum)| *small = (std::mem::take(sum) / 2) as u8);
+        }
+    }
+    let detail = fine as f32 / coarse.max(1) as f32;
+    Glance { still: Still { luma: small, detail }, signature, contrast: coarse as f32 / pairs.max(1) as f32 }
+}
+
+/// What can be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// The same picture again and again.
+    Frozen,
+    /// Nothing to be seen.
+    Covered,
+    /// Out of focus.
+    Blurred,
+}
+
+/// A verdict that needs time to be reached and to be taken back.
+#[derive(Debug, Default)]
+struct Steady {
+    stands: bool,
+    since: Option<Running>,
+}
+
+impl Steady {
+    fn update(&mut self, wrong: bool, at: Running, after: Running) {
+        if wrong == self.stands {
+            self.since = None;
+        } else if at - *self.since.get_or_insert(at) >= after {
+            (self.stands, self.since) = (wrong, None);
+        }
+    }
+}
+
+/// Wrong for this long is a fault; with frames missing, the next look, and the way to the centre: within 5 s.
+const FROZEN_AFTER: Running = 3500 * MS;
+const COVERED_AFTER: Running = 2500 * MS;
+const BLURRED_AFTER: Running = 3000 * MS;
+/// Right for this long is healed.
+const HEALED_AFTER: Running = 1500 * MS;
+/// Looks further apart than this have nothing to do with each other.
+const GAP: Running = 1500 * MS;
+
+/// Neighbours that differ by this many levels are an edge.
+const EDGE: u8 = 12;
+/// With fewer edges (share of the pixels) nothing can be seen.
+const NOTHING: f32 = 0.003;
+/// With so many, there is a scene.
+const SCENE: f32 = 0.012;
+/// A scene that vanishes within this long was covered; what takes longer is dusk.
+const SUDDEN: Running = 15 * SECOND;
+
+/// The same scene, whatever stands in front of it.
+const SAME_SCENE: f32 = 0.6;
+/// Half of the detail gone: out of focus. Hysteresis between the two.
+const BLURRED: f32 = 0.55;
+const SHARP: f32 = 0.7;
+/// Below this contrast (levels) nothing can be said about focus.
+const FAINT: f32 = 3.0;
+/// The reference follows the light at this rate.
+const FOLLOW: Running = 60 * SECOND;
+/// Another scene (the camera was turned) becomes the reference after this long.
+const RELEARN: Running = 20 * SECOND;
+
+/// What has been seen so far.
+#[derive(Debug, Default)]
+pub struct Look {
+    last: Option<(Running, u64)>,
+    frozen: Steady,
+    covered: Steady,
+    blurred: Steady,
+    /// When there was a scene last.
+    scene_at: Option<Running>,
+    /// When the edges went, while there are none.
+    dark_since: Option<Running>,
+    reference: Option<Still>,
+    /// Since when the scene is another one.
+    other_since: Option<Running>,
+    edges: f32,
+    focus: f32,
+    level: u8,
+}
+
+impl Look {
+    /// One that knows what the picture should be.
+    #[must_use]
+    pub fn with_reference(reference: Option<Still>) -> Self {
+        Self { reference, ..Self::default() }
+    }
+
+    /// Takes a look in. Times must grow.
+    pub fn see(&mut self, at: Running, glance: &Glance) {
+        let before = self.last.replace((at, glance.signature));
+        let passed = before.map_or(Running::MAX, |(then, _)| at.saturating_sub(then));
+        if passed > GAP {
+            // The camera was away: what was about to be said is said anew.
+            [&mut self.frozen, &mut self.covered, &mut self.blurred].into_iter().for_each(|one| one.since = None);
+        }
+        self.edges = edges(&glance.still.luma);
+        let sum: u64 = glance.still.luma.iter().map(|level| u64::from(*level)).sum();
+        self.level = (sum / glance.still.luma.len().max(1) as u64) as u8;
+        let nothing = self.nothing_seen(at);
+        self.covered.update(nothing && self.came_suddenly(), at, if nothing { COVERED_AFTER } else { HEALED_AFTER });
+        // A dark picture may well be the same twice.
+        let same = !nothing && before.is_some_and(|(_, signature)| signature == glance.signature);
+        self.frozen.update(same, at, if same { FROZEN_AFTER } else { HEALED_AFTER });
+        if nothing || glance.contrast < FAINT {
+            self.blurred.since = None;
+        } else {
+            self.judge_focus(at, passed.min(GAP), &glance.still);
+        }
+    }
+
+    fn nothing_seen(&mut self, at: Running) -> bool {
+        if self.edges >= SCENE {
+            self.scene_at = Some(at);
+        }
+        let nothing = self.edges < NOTHING;
+        self.dark_since = nothing.then(|| self.dark_since.unwrap_or(at));
+        nothing
+    }
+
+    fn came_suddenly(&self) -> bool {
+        let since = self.dark_since.unwrap_or_default();
+        // Without a scene ever: it was so from the start, and that is a fault.
+        self.scene_at.is_none_or(|scene| since.saturating_sub(scene) < SUDDEN)
+    }
+
+    fn judge_focus(&mut self, at: Running, passed: Running, still: &Still) {
+        let Some(reference) = &mut self.reference else {
+            self.reference = Some(still.clone());
+            return;
+        };
+        let likeness = compare(reference, still);
+        let same_scene = likeness.layout.is_none_or(|layout| layout >= SAME_SCENE);
+        self.focus = likeness.focus;
+        if !same_scene {
+            self.blurred.since = None;
+            if at - *self.other_since.get_or_insert(at) >= RELEARN {
+                self.reference = Some(still.clone());
+                self.other_since = None;
+                self.blurred.stands = false;
+            }
+            return;
+        }
+        self.other_since = None;
+        let limit = if self.blurred.stands { SHARP } else { BLURRED };
+        let wrong = likeness.focus < limit;
+        self.blurred.update(wrong, at, if wrong { BLURRED_AFTER } else { HEALED_AFTER });
+        if likeness.focus >= SHARP {
+            let share = passed as f32 / FOLLOW as f32;
+            reference.detail += (still.detail - reference.detail) * share;
+            for (old, new) in reference.luma.iter_mut().zip(&still.luma) {
+                // Levels are whole: one step in as many looks as it takes to follow at this rate.
+                let step = (f32::from(*new) - f32::from(*old)) * share;
+                let step = if step.abs() < 1.0 && (at / EVERY).is_multiple_of(16) { step.signum() } else { step };
+                *old = (f32::from(*old) + step).round().clamp(0.0, 255.0) as u8;
+            }
+        }
+    }
+
+    /// What stands, each with what was measured.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<(Trouble, String)> {
+        let mut stand = Vec::new();
+        if self.frozen.stands {
+            stand.push((Trouble::Frozen, "the same picture, to the last pixel, again and again".to_owned()));
+        }
+        if self.covered.stands {
+            let level = self.level;
+            let why = if level < 40 { "black: covered, or no light" } else { "covered, or nothing in front of it" };
+            stand.push((Trouble::Covered, format!("nothing to be seen ({why}; brightness {level} of 255)")));
+        }
+        if self.blurred.stands {
+            let percent = (self.focus * 100.0).round();
+            stand.push((Trouble::Blurred, format!("{percent} % of the fine detail this scene had")));
+        }
+        stand
+    }
+}
+
+/// Share of the pixels whose neighbour to the right or below differs visibly.
+fn edges(luma: &[u8]) -> f32 {
+    let mut count = 0usize;
+    for (row, next) in luma.chunks_exact(WIDTH).zip(luma.chunks_exact(WIDTH).skip(1)) {
+        let right = row.iter().zip(&row[1..]).filter(|(a, b)| a.abs_diff(**b) >= EDGE).count();
+        let below = row.iter().zip(next).filter(|(a, b)| a.abs_diff(**b) >= EDGE).count();
+        count += right.max(below);
+    }
+    count as f32 / (WIDTH * HEIGHT) as f32
+}
+
+#[cfg(test)]
+#[path = "look/tests.rs"]
+mod tests;

@@ -1,0 +1,160 @@
+//! A small still of the camera's picture, and how alike two of them are. Pure, but for reading and writing a file.
+//!
+//! Alike means: the same things stand in the same places, whatever the light. So each patch of the picture is
+//! compared by the pattern in it, its own brightness and contrast left out, and most patches must agree: a person or
+//! a shadow in some does not matter.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+/// Pixels of a still.
+pub const WIDTH: usize = 160;
+/// Pixels of a still.
+pub const HEIGHT: usize = 90;
+
+/// What is compared is coarser: it must not depend on focus, or on a branch in the wind.
+const GRID: (usize, usize) = (32, 18);
+/// Cells of the grid in a patch.
+const PATCH: (usize, usize) = (8, 6);
+/// A patch with less pattern than this (standard deviation, levels) says nothing.
+const PLAIN: f32 = 2.0;
+
+/// Brightness of a picture, small.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Still {
+    /// [`WIDTH`] x [`HEIGHT`] levels, rows from the top.
+    pub luma: Vec<u8>,
+    /// How much fine detail the whole picture has for its coarse detail (see `look`); falls with the focus.
+    pub detail: f32,
+}
+
+/// How alike a picture is to its reference.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Likeness {
+    /// 1: the same things in the same places, 0: nothing in common. `None`: the reference shows nothing.
+    pub layout: Option<f32>,
+    /// Fine detail over the reference's: about 1, below a half when out of focus.
+    pub focus: f32,
+}
+
+/// Compares a picture with its reference.
+#[must_use]
+pub fn compare(reference: &Still, now: &Still) -> Likeness {
+    let (a, b) = (coarse(&reference.luma), coarse(&now.luma));
+    let mut patches = Vec::new();
+    for top in (0..GRID.1).step_by(PATCH.1) {
+        for left in (0..GRID.0).step_by(PATCH.0) {
+            patches.extend(patch(&a, &b, left, top));
+        }
+    }
+    patches.sort_by(f32::total_cmp);
+    let layout = patches.get(patches.len() / 2).copied();
+    Likeness { layout, focus: now.detail / reference.detail.max(0.001) }
+}
+
+/// Means of blocks of the still.
+fn coarse(luma: &[u8]) -> Vec<f32> {
+    let (across, down) = (WIDTH / GRID.0, HEIGHT / GRID.1);
+    let mut cells = vec![0.0; GRID.0 * GRID.1];
+    for (y, row) in luma.chunks_exact(WIDTH).enumerate().take(HEIGHT) {
+        for (x, level) in row.iter().enumerate() {
+            cells[(y / down) * GRID.0 + x / across] += f32::from(*level);
+        }
+    }
+    cells.iter().map(|sum| sum / (across * down) as f32).collect()
+}
+
+/// Correlation of one patch; `None` where the reference is plain.
+fn patch(a: &[f32], b: &[f32], left: usize, top: usize) -> Option<f32> {
+    let cells = || (top..top + PATCH.1).flat_map(|y| (left..left + PATCH.0).map(move |x| y * GRID.0 + x));
+    let count = (PATCH.0 * PATCH.1) as f32;
+    let mean = |of: &[f32]| cells().map(|n| of[n]).sum::<f32>() / count;
+    let (mean_a, mean_b) = (mean(a), mean(b));
+    let sum = |f: &dyn Fn(usize) -> f32| cells().map(f).sum::<f32>() / count;
+    let var_a = sum(&|n| (a[n] - mean_a).powi(2));
+    let var_b = sum(&|n| (b[n] - mean_b).powi(2));
+    if var_a.sqrt() < PLAIN {
+        return None;
+    }
+    let both = sum(&|n| (a[n] - mean_a) * (b[n] - mean_b));
+    // A patch that lost its pattern has nothing in common with it.
+    Some(both / (var_a * var_b.max(0.25)).sqrt())
+}
+
+impl Still {
+    /// Reads what [`Still::save`] has written.
+    ///
+    /// # Errors
+    /// If there is no such file, or it is something else.
+    pub fn load(path: &Path) -> std::io::Result<Self> {
+        let bytes = std::fs::read(path)?;
+        let wrong = || std::io::Error::new(std::io::ErrorKind::InvalidData, "expected a still of this kiosk's camera");
+        let head = bytes.get(..bytes.len().saturating_sub(WIDTH * HEIGHT)).ok_or_else(wrong)?;
+        let text = std::str::from_utf8(head).map_err(|_| wrong())?;
+        let detail = text.strip_prefix("P5\n# detail ").and_then(|rest| rest.strip_suffix(&Self::shape()));
+        let detail = detail.and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
+        Ok(Self { luma: bytes[head.len()..].to_vec(), detail })
+    }
+
+    /// Writes it as a PGM picture, whole or not at all, over any power cut.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn save(&self, path: &Path) -> std::io::Result<()> {
+        let half = path.with_extension("tmp");
+        let mut file = File::create(&half)?;
+        write!(file, "P5\n# detail {}{}", self.detail, Self::shape())?;
+        file.write_all(&self.luma)?;
+        file.sync_all()?;
+        std::fs::rename(&half, path)?;
+        path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    }
+
+    fn shape() -> String {
+        format!("\n{WIDTH} {HEIGHT}\n255\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn still(level: impl Fn(usize, usize) -> f32) -> Still {
+        let pixel = |n: usize| level(n % WIDTH, n / WIDTH).round().clamp(0.0, 255.0) as u8;
+        Still { luma: (0..WIDTH * HEIGHT).map(pixel).collect(), detail: 0.4 }
+    }
+
+    /// Trees and lamps, of a kind.
+    fn scene(x: usize, y: usize) -> f32 {
+        let (x, y) = (x as f32, y as f32);
+        110.0 + 40.0 * (x / 9.0).sin() * (y / 13.0).cos() + 25.0 * (x / 23.0 + y / 17.0).sin()
+    }
+
+    #[test]
+    fn the_same_place_in_another_light_is_alike_and_another_place_is_not() {
+        let day = still(scene);
+        let layout = |other: &Still| compare(&day, other).layout.unwrap();
+        assert!(layout(&day) > 0.999);
+        let dusk = still(|x, y| 20.0 + 0.3 * scene(x, y));
+        assert!(layout(&dusk) > 0.95, "{}", layout(&dusk));
+        let person = still(|x, y| if (40..80).contains(&x) { 200.0 } else { scene(x, y) });
+        assert!(layout(&person) > 0.95, "{}", layout(&person));
+        let turned = still(|x, y| scene(x + 25, y + 11));
+        assert!(layout(&turned) < 0.5, "{}", layout(&turned));
+        let covered = still(|x, _| 30.0 + x as f32 / 40.0);
+        assert!(layout(&covered) < 0.3, "{}", layout(&covered));
+        assert_eq!(compare(&covered, &day).layout, None, "a plain reference says nothing");
+    }
+
+    #[test]
+    fn a_still_is_kept_as_a_picture_and_rubbish_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("reference.pgm");
+        let day = still(scene);
+        day.save(&path).unwrap();
+        assert_eq!(Still::load(&path).unwrap(), day);
+        std::fs::write(&path, "P5\n160 90\n255\n").unwrap();
+        assert_eq!(Still::load(&path).unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+    }
+}
