@@ -6,11 +6,13 @@
 //! - **Covered**: no edges anywhere, or so few that nothing can be seen. It must have come within seconds, or be so
 //!   from the start: what fades over minutes is dusk or fog. What it cannot know: a light that goes out at once at
 //!   night looks like a hand; who covers a camera in the dark hides nothing that could be seen.
-//! - **Blurred**: the same scene as before (`still::compare`) with half its fine detail gone. What fades over hours
+//! - **Blurred**: the same scene as before (`still::compare`) with nearly half its fine detail gone. What fades over hours
 //!   (dirt, heat) is followed as a change of light would be; that is for a comparison with a stored still.
 
+use std::collections::VecDeque;
+
 use super::clock::{MS, Running, SECOND};
-use super::still::{HEIGHT, Still, WIDTH, compare};
+use super::still::{ACROSS, HEIGHT, PATCHES, Still, WIDTH, compare};
 
 /// How often a picture is looked at.
 pub const EVERY: Running = 250 * MS;
@@ -22,15 +24,12 @@ pub struct Glance {
     pub still: Still,
     /// Of the pixels looked at: differs if one of them does.
     pub signature: u64,
-    /// Mean difference of pixels some way apart, levels: how much there is to be sharp.
-    pub contrast: f32,
 }
 
 /// Looks at a picture: every fourth row or so, each pixel of it.
 #[must_use]
 pub fn glance(luma: &[u8], stride: usize, width: usize, height: usize) -> Glance {
-    let (near, far) = ((width / 640).max(1), (width / 80).max(8));
-    let (mut fine, mut coarse, mut pairs) = (0u64, 0u64, 0u64);
+    let mut sharpness = Sharpness::default();
     let mut signature = 0xcbf2_9ce4_8422_2325u64;
     let mut small = vec![0u8; WIDTH * HEIGHT];
     let mut sums = [0u32; WIDTH];
@@ -41,11 +40,7 @@ pub fn glance(luma: &[u8], stride: usize, width: usize, height: usize) -> Glance
             let word = u64::from_le_bytes(bytes.try_into().expect("chunks of eight"));
             signature = (signature ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
         }
-        for ((a, b), c) in row.iter().zip(&row[near..]).zip(&row[far.min(width)..]).step_by(2) {
-            fine += u64::from(a.abs_diff(*b));
-            coarse += u64::from(a.abs_diff(*c));
-            pairs += 1;
-        }
+        sharpness.row(row, line * PATCHES / ACROSS / (2 * HEIGHT));
         for (x, sum) in sums.iter_mut().enumerate() {
             let (from, to) = (x * width / WIDTH, ((x + 1) * width / WIDTH).max(x * width / WIDTH + 1));
             let block = &row[from..to.min(width)];
@@ -56,8 +51,45 @@ pub fn glance(luma: &[u8], stride: usize, width: usize, height: usize) -> Glance
             out.iter_mut().zip(&mut sums).for_each(|(small, sum)| *small = (std::mem::take(sum) / 2) as u8);
         }
     }
-    let detail = fine as f32 / coarse.max(1) as f32;
-    Glance { still: Still { luma: small, detail }, signature, contrast: coarse as f32 / pairs.max(1) as f32 }
+    Glance { still: Still { luma: small, detail: sharpness.detail() }, signature }
+}
+
+/// Fine and coarse detail of each patch: how far a block of four pixels or so is off the line between its neighbours,
+/// and off that between its eighth neighbours. Their ratio falls with the focus, and contrast drops out of it.
+#[derive(Default)]
+struct Sharpness {
+    patches: [(u64, u64, u64); PATCHES],
+    blocks: Vec<i32>,
+}
+
+/// Blocks in a row.
+const BLOCKS: usize = 320;
+const FAR: usize = 8;
+/// With less coarse detail than this (levels) a patch is too faint.
+const FAINT: f32 = 6.0;
+
+impl Sharpness {
+    fn row(&mut self, row: &[u8], patch_row: usize) {
+        let size = (row.len() / BLOCKS).max(1);
+        self.blocks.clear();
+        // Sums, not means: four times as fine, and the ratio does not mind.
+        self.blocks.extend(row.chunks_exact(size).map(|block| block.iter().map(|level| i32::from(*level)).sum::<i32>()));
+        let blocks = &self.blocks;
+        for at in FAR..blocks.len().saturating_sub(FAR) {
+            let off = |distance: usize| (2 * blocks[at] - blocks[at - distance] - blocks[at + distance]).unsigned_abs();
+            let patch = &mut self.patches[patch_row * ACROSS + at * ACROSS / blocks.len()];
+            patch.0 += u64::from(off(1));
+            patch.1 += u64::from(off(FAR));
+            patch.2 += size as u64;
+        }
+    }
+
+    fn detail(&self) -> [f32; PATCHES] {
+        self.patches.map(|(fine, coarse, pixels)| {
+            let seen = coarse as f32 > FAINT * pixels as f32;
+            if seen { (fine as f32 / coarse as f32).max(f32::MIN_POSITIVE) } else { 0.0 }
+        })
+    }
 }
 
 /// What can be wrong.
@@ -103,16 +135,17 @@ const EDGE: u8 = 12;
 const NOTHING: f32 = 0.003;
 /// With so many, there is a scene.
 const SCENE: f32 = 0.012;
-/// A scene that vanishes within this long was covered; what takes longer is dusk.
-const SUDDEN: Running = 15 * SECOND;
+/// A picture whose brightness spread (standard deviation, levels) halves within so many looks was covered; what
+/// takes longer is dusk.
+const SUDDEN: usize = 60;
+/// A spread below this is noise.
+const NOISE: f32 = 2.5;
 
 /// The same scene, whatever stands in front of it.
 const SAME_SCENE: f32 = 0.6;
-/// Half of the detail gone: out of focus. Hysteresis between the two.
-const BLURRED: f32 = 0.55;
-const SHARP: f32 = 0.7;
-/// Below this contrast (levels) nothing can be said about focus.
-const FAINT: f32 = 3.0;
+/// So much of the detail is left: out of focus. Hysteresis between the two.
+const BLURRED: f32 = 0.6;
+const SHARP: f32 = 0.75;
 /// The reference follows the light at this rate.
 const FOLLOW: Running = 60 * SECOND;
 /// Another scene (the camera was turned) becomes the reference after this long.
@@ -125,14 +158,17 @@ pub struct Look {
     frozen: Steady,
     covered: Steady,
     blurred: Steady,
-    /// When there was a scene last.
-    scene_at: Option<Running>,
-    /// When the edges went, while there are none.
-    dark_since: Option<Running>,
+    /// Whether there ever was a scene.
+    scene: bool,
+    /// Spread of the last looks.
+    spreads: VecDeque<f32>,
+    /// Whether the edges went within seconds; while there are none.
+    sudden: bool,
     reference: Option<Still>,
+    /// Looks that have gone into the reference.
+    learnt: u16,
     /// Since when the scene is another one.
     other_since: Option<Running>,
-    edges: f32,
     focus: f32,
     level: u8,
 }
@@ -141,7 +177,8 @@ impl Look {
     /// One that knows what the picture should be.
     #[must_use]
     pub fn with_reference(reference: Option<Still>) -> Self {
-        Self { reference, ..Self::default() }
+        let learnt = if reference.is_some() { u16::MAX } else { 0 };
+        Self { reference, learnt, ..Self::default() }
     }
 
     /// Takes a look in. Times must grow.
@@ -152,60 +189,67 @@ impl Look {
             // The camera was away: what was about to be said is said anew.
             [&mut self.frozen, &mut self.covered, &mut self.blurred].into_iter().for_each(|one| one.since = None);
         }
-        self.edges = edges(&glance.still.luma);
-        let sum: u64 = glance.still.luma.iter().map(|level| u64::from(*level)).sum();
-        self.level = (sum / glance.still.luma.len().max(1) as u64) as u8;
-        let nothing = self.nothing_seen(at);
-        self.covered.update(nothing && self.came_suddenly(), at, if nothing { COVERED_AFTER } else { HEALED_AFTER });
+        let nothing = self.nothing_seen(&glance.still.luma);
+        // Without a scene ever: it was so from the start, and that is a fault.
+        let covered = nothing && (self.sudden || !self.scene);
+        self.covered.update(covered, at, if covered { COVERED_AFTER } else { HEALED_AFTER });
         // A dark picture may well be the same twice.
         let same = !nothing && before.is_some_and(|(_, signature)| signature == glance.signature);
         self.frozen.update(same, at, if same { FROZEN_AFTER } else { HEALED_AFTER });
-        if nothing || glance.contrast < FAINT {
+        if nothing {
             self.blurred.since = None;
         } else {
             self.judge_focus(at, passed.min(GAP), &glance.still);
         }
     }
 
-    fn nothing_seen(&mut self, at: Running) -> bool {
-        if self.edges >= SCENE {
-            self.scene_at = Some(at);
+    fn nothing_seen(&mut self, luma: &[u8]) -> bool {
+        let edges = edges(luma);
+        let (mean, spread) = spread(luma);
+        self.level = mean;
+        self.scene |= edges >= SCENE;
+        let most = self.spreads.iter().copied().fold(0.0, f32::max);
+        let nothing = edges < NOTHING;
+        self.sudden = nothing && (self.sudden || most > 2.0 * spread.max(NOISE));
+        self.spreads.push_back(spread);
+        if self.spreads.len() > SUDDEN {
+            self.spreads.pop_front();
         }
-        let nothing = self.edges < NOTHING;
-        self.dark_since = nothing.then(|| self.dark_since.unwrap_or(at));
         nothing
-    }
-
-    fn came_suddenly(&self) -> bool {
-        let since = self.dark_since.unwrap_or_default();
-        // Without a scene ever: it was so from the start, and that is a fault.
-        self.scene_at.is_none_or(|scene| since.saturating_sub(scene) < SUDDEN)
     }
 
     fn judge_focus(&mut self, at: Running, passed: Running, still: &Still) {
         let Some(reference) = &mut self.reference else {
-            self.reference = Some(still.clone());
+            (self.reference, self.learnt) = (Some(still.clone()), 1);
             return;
         };
         let likeness = compare(reference, still);
         let same_scene = likeness.layout.is_none_or(|layout| layout >= SAME_SCENE);
-        self.focus = likeness.focus;
         if !same_scene {
             self.blurred.since = None;
             if at - *self.other_since.get_or_insert(at) >= RELEARN {
-                self.reference = Some(still.clone());
+                (self.reference, self.learnt) = (Some(still.clone()), 1);
                 self.other_since = None;
                 self.blurred.stands = false;
             }
             return;
         }
         self.other_since = None;
+        let Some(focus) = likeness.focus else {
+            self.blurred.since = None;
+            return;
+        };
+        self.focus = focus;
         let limit = if self.blurred.stands { SHARP } else { BLURRED };
-        let wrong = likeness.focus < limit;
+        let wrong = focus < limit;
         self.blurred.update(wrong, at, if wrong { BLURRED_AFTER } else { HEALED_AFTER });
-        if likeness.focus >= SHARP {
-            let share = passed as f32 / FOLLOW as f32;
-            reference.detail += (still.detail - reference.detail) * share;
+        if focus >= SHARP {
+            // At first the mean of all looks: the very first one may be out of focus or too dark yet.
+            let share = (passed as f32 / FOLLOW as f32).max(1.0 / f32::from(self.learnt).max(1.0));
+            self.learnt = self.learnt.saturating_add(1);
+            for (old, new) in reference.detail.iter_mut().zip(&still.detail).filter(|(_, new)| **new > 0.0) {
+                *old = if *old > 0.0 { *old + (new - *old) * share } else { *new };
+            }
             for (old, new) in reference.luma.iter_mut().zip(&still.luma) {
                 // Levels are whole: one step in as many looks as it takes to follow at this rate.
                 let step = (f32::from(*new) - f32::from(*old)) * share;
@@ -233,6 +277,16 @@ impl Look {
         }
         stand
     }
+}
+
+/// Mean and standard deviation.
+fn spread(luma: &[u8]) -> (u8, f32) {
+    let count = luma.len().max(1) as f32;
+    let (sum, squares) = luma.iter().fold((0u64, 0u64), |(sum, squares), level| {
+        (sum + u64::from(*level), squares + u64::from(*level) * u64::from(*level))
+    });
+    let mean = sum as f32 / count;
+    (mean as u8, (squares as f32 / count - mean * mean).max(0.0).sqrt())
 }
 
 /// Share of the pixels whose neighbour to the right or below differs visibly.

@@ -34,7 +34,8 @@ impl Pace {
     pub fn arrived(&mut self, now: Running, at: Running) -> Option<Running> {
         self.newest = now;
         let due = self.due.unwrap_or(now);
-        if now + self.period / 2 < due {
+        // A little more than a repetition comes late, or the frame after one would be left out.
+        if now + self.period * 5 / 8 < due {
             return None;
         }
         // After a pause the frames that were missed are not made up for.

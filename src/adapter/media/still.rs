@@ -17,6 +17,12 @@ pub const HEIGHT: usize = 90;
 const GRID: (usize, usize) = (32, 18);
 /// Cells of the grid in a patch.
 const PATCH: (usize, usize) = (8, 6);
+/// Patches of a picture, row by row.
+pub const PATCHES: usize = (GRID.0 / PATCH.0) * (GRID.1 / PATCH.1);
+/// Patches in a row.
+pub const ACROSS: usize = GRID.0 / PATCH.0;
+/// With fewer patches nothing is said about the focus.
+const ENOUGH: usize = 3;
 /// A patch with less pattern than this (standard deviation, levels) says nothing.
 const PLAIN: f32 = 2.0;
 
@@ -25,8 +31,8 @@ const PLAIN: f32 = 2.0;
 pub struct Still {
     /// [`WIDTH`] x [`HEIGHT`] levels, rows from the top.
     pub luma: Vec<u8>,
-    /// How much fine detail the whole picture has for its coarse detail (see `look`); falls with the focus.
-    pub detail: f32,
+    /// How much fine detail each patch has for its coarse detail (see `look`); falls with the focus. 0: too faint.
+    pub detail: [f32; PATCHES],
 }
 
 /// How alike a picture is to its reference.
@@ -34,8 +40,8 @@ pub struct Still {
 pub struct Likeness {
     /// 1: the same things in the same places, 0: nothing in common. `None`: the reference shows nothing.
     pub layout: Option<f32>,
-    /// Fine detail over the reference's: about 1, below a half when out of focus.
-    pub focus: f32,
+    /// Fine detail over the reference's: about 1, about a half when out of focus. `None`: too faint to say.
+    pub focus: Option<f32>,
 }
 
 /// Compares a picture with its reference.
@@ -48,9 +54,15 @@ pub fn compare(reference: &Still, now: &Still) -> Likeness {
             patches.extend(patch(&a, &b, left, top));
         }
     }
-    patches.sort_by(f32::total_cmp);
-    let layout = patches.get(patches.len() / 2).copied();
-    Likeness { layout, focus: now.detail / reference.detail.max(0.001) }
+    let both = now.detail.iter().zip(&reference.detail).filter(|(now, then)| **now > 0.0 && **then > 0.0);
+    let ratios: Vec<f32> = both.map(|(now, then)| now / then).collect();
+    let focus = if ratios.len() < ENOUGH { None } else { median(ratios) };
+    Likeness { layout: median(patches), focus }
+}
+
+fn median(mut values: Vec<f32>) -> Option<f32> {
+    values.sort_by(f32::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 /// Means of blocks of the still.
@@ -92,8 +104,9 @@ impl Still {
         let wrong = || std::io::Error::new(std::io::ErrorKind::InvalidData, "expected a still of this kiosk's camera");
         let head = bytes.get(..bytes.len().saturating_sub(WIDTH * HEIGHT)).ok_or_else(wrong)?;
         let text = std::str::from_utf8(head).map_err(|_| wrong())?;
-        let detail = text.strip_prefix("P5\n# detail ").and_then(|rest| rest.strip_suffix(&Self::shape()));
-        let detail = detail.and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
+        let numbers = text.strip_prefix("P5\n# detail").and_then(|rest| rest.strip_suffix(&Self::shape()));
+        let numbers: Option<Vec<f32>> = numbers.map(|text| text.split(' ').skip(1).flat_map(str::parse).collect());
+        let detail = numbers.and_then(|numbers| numbers.try_into().ok()).ok_or_else(wrong)?;
         Ok(Self { luma: bytes[head.len()..].to_vec(), detail })
     }
 
@@ -104,7 +117,8 @@ impl Still {
     pub fn save(&self, path: &Path) -> std::io::Result<()> {
         let half = path.with_extension("tmp");
         let mut file = File::create(&half)?;
-        write!(file, "P5\n# detail {}{}", self.detail, Self::shape())?;
+        let detail: String = self.detail.iter().map(|number| format!(" {number}")).collect();
+        write!(file, "P5\n# detail{detail}{}", Self::shape())?;
         file.write_all(&self.luma)?;
         file.sync_all()?;
         std::fs::rename(&half, path)?;
@@ -122,7 +136,7 @@ mod tests {
 
     fn still(level: impl Fn(usize, usize) -> f32) -> Still {
         let pixel = |n: usize| level(n % WIDTH, n / WIDTH).round().clamp(0.0, 255.0) as u8;
-        Still { luma: (0..WIDTH * HEIGHT).map(pixel).collect(), detail: 0.4 }
+        Still { luma: (0..WIDTH * HEIGHT).map(pixel).collect(), detail: [0.4; PATCHES] }
     }
 
     /// Trees and lamps, of a kind.

@@ -1,9 +1,9 @@
 //! The supervisor: builds each part, watches that it makes progress, and rebuilds a broken one with
 //! back-off while the others go on. A part that fails is an event, never an exit.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::hub::{Hub, PARTS, Part};
 use super::speaker::VoiceInput;
-use super::{MediaError, MediaSettings, join_within, picture, pipeline, report, sound, speaker};
+use super::{MediaError, MediaSettings, join_within, lock, picture, pipeline, report, sound, speaker};
 use crate::machine::Event;
 use crate::wire::up::{Fault, FaultKind};
 
@@ -194,14 +194,18 @@ impl Worker {
 
     fn play(&self, index: usize, built: Built) -> Result<Built, MediaError> {
         let generation = self.slots[index].generation;
+        let said = Arc::new(Mutex::new(None));
         for pipeline in &built.pipelines {
+            let first = Arc::clone(&said);
             self.hub.timeline.carry(pipeline);
             let bus = pipeline.bus().expect("every pipeline has a bus");
             let to = self.to.clone();
             bus.set_sync_handler(move |_, message| {
                 let note = match message.view() {
                     gst::MessageView::Error(_) => {
-                        Some(Note::Trouble { slot: index, generation, why: pipeline::describe(message) })
+                        let why = pipeline::describe(message);
+                        lock(&first).get_or_insert_with(|| why.clone());
+                        Some(Note::Trouble { slot: index, generation, why })
                     }
                     gst::MessageView::Latency(_) => Some(Note::Latency { slot: index, generation }),
                     _ => None,
@@ -218,7 +222,9 @@ impl Worker {
             Ok(()) => Ok(built),
             Err(error) => {
                 stop(built);
-                Err(MediaError::Pipeline { why: error.to_string() })
+                // What the element itself said tells more than that it did not start.
+                let why = lock(&said).take().unwrap_or_else(|| error.to_string());
+                Err(MediaError::Pipeline { why })
             }
         }
     }
