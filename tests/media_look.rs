@@ -133,7 +133,9 @@ fn a_still_of_the_film_is_compared_with_its_reference() {
     let blurred = compared("gblur=sigma=7");
     assert!(blurred.layout.unwrap() > 0.7 && blurred.focus.unwrap() < 0.55, "{blurred:?}");
     let other = looks(&film("bikes.mp4"), "");
-    for likeness in [compared("hflip"), compared("crop=900:500:0:0,scale=1280:720"), compare(reference, &other[4].still)] {
+    for likeness in
+        [compared("hflip"), compared("crop=900:500:0:0,scale=1280:720"), compare(reference, &other[4].still)]
+    {
         assert!(likeness.layout.unwrap() < 0.5, "{likeness:?}");
     }
 }

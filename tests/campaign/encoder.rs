@@ -40,7 +40,8 @@ type Taken = Arc<Mutex<Vec<f64>>>;
 pub fn run(arguments: &Arguments) -> Result<()> {
     gst::init()?;
     let settings = MediaSettings { bitrate_kbit: arguments.bitrate_kbit, fps: 25, ..MediaSettings::default() };
-    let raw = format!("video/x-raw,format=I420,width={},height={},framerate=25/1", settings.width, settings.height);
+    let (width, height) = (settings.width, settings.height);
+    let raw = format!("video/x-raw,format=I420,width={width},height={height},framerate=25/1,pixel-aspect-ratio=1/1");
     let source = match &arguments.film {
         None => format!("videotestsrc is-live=true pattern=smpte75 horizontal-speed=6 ! {raw}"),
         Some(_) => format!(

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 
 use super::clock::{MS, Running, SECOND};
-use super::still::{ACROSS, HEIGHT, PATCHES, Still, WIDTH, compare};
+use super::still::{ACROSS, HEIGHT, Inside, PATCHES, Still, WIDTH, compare, inside};
 
 /// How often a picture is looked at.
 pub const EVERY: Running = 250 * MS;
@@ -29,18 +29,19 @@ pub struct Glance {
 /// Looks at a picture: every fourth row or so, each pixel of it.
 #[must_use]
 pub fn glance(luma: &[u8], stride: usize, width: usize, height: usize) -> Glance {
-    let mut sharpness = Sharpness::default();
+    let rows = |line: usize| {
+        let y = (line * height / (2 * HEIGHT)).min(height.saturating_sub(1));
+        luma.get(y * stride..).and_then(|rest| rest.get(..width))
+    };
     let mut signature = 0xcbf2_9ce4_8422_2325u64;
     let mut small = vec![0u8; WIDTH * HEIGHT];
     let mut sums = [0u32; WIDTH];
     for line in 0..2 * HEIGHT {
-        let y = (line * height / (2 * HEIGHT)).min(height.saturating_sub(1));
-        let Some(row) = luma.get(y * stride..).and_then(|rest| rest.get(..width)) else { continue };
+        let Some(row) = rows(line) else { continue };
         for bytes in row.chunks_exact(8) {
             let word = u64::from_le_bytes(bytes.try_into().expect("chunks of eight"));
             signature = (signature ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
         }
-        sharpness.row(row, line * PATCHES / ACROSS / (2 * HEIGHT));
         for (x, sum) in sums.iter_mut().enumerate() {
             let (from, to) = (x * width / WIDTH, ((x + 1) * width / WIDTH).max(x * width / WIDTH + 1));
             let block = &row[from..to.min(width)];
@@ -50,6 +51,13 @@ pub fn glance(luma: &[u8], stride: usize, width: usize, height: usize) -> Glance
             let out = &mut small[line / 2 * WIDTH..][..WIDTH];
             out.iter_mut().zip(&mut sums).for_each(|(small, sum)| *small = (std::mem::take(sum) / 2) as u8);
         }
+    }
+    let Inside { left, right, top, bottom } = inside(&small);
+    let mut sharpness = Sharpness::default();
+    for line in 2 * top..2 * bottom {
+        let part = rows(line).and_then(|row| row.get(left * width / WIDTH..right * width / WIDTH));
+        let patch_row = (line - 2 * top) * PATCHES / ACROSS / (2 * (bottom - top));
+        part.into_iter().for_each(|part| sharpness.row(part, (width / BLOCKS).max(1), patch_row));
     }
     Glance { still: Still { luma: small, detail: sharpness.detail() }, signature }
 }
@@ -62,18 +70,18 @@ struct Sharpness {
     blocks: Vec<i32>,
 }
 
-/// Blocks in a row.
+/// Blocks in a row of the whole picture.
 const BLOCKS: usize = 320;
 const FAR: usize = 8;
 /// With less coarse detail than this (levels) a patch is too faint.
 const FAINT: f32 = 6.0;
 
 impl Sharpness {
-    fn row(&mut self, row: &[u8], patch_row: usize) {
-        let size = (row.len() / BLOCKS).max(1);
+    fn row(&mut self, row: &[u8], size: usize, patch_row: usize) {
         self.blocks.clear();
         // Sums, not means: four times as fine, and the ratio does not mind.
-        self.blocks.extend(row.chunks_exact(size).map(|block| block.iter().map(|level| i32::from(*level)).sum::<i32>()));
+        self.blocks
+            .extend(row.chunks_exact(size).map(|block| block.iter().map(|level| i32::from(*level)).sum::<i32>()));
         let blocks = &self.blocks;
         for at in FAR..blocks.len().saturating_sub(FAR) {
             let off = |distance: usize| (2 * blocks[at] - blocks[at - distance] - blocks[at + distance]).unsigned_abs();
@@ -138,6 +146,8 @@ const SCENE: f32 = 0.012;
 /// A picture whose brightness spread (standard deviation, levels) halves within so many looks was covered; what
 /// takes longer is dusk.
 const SUDDEN: usize = 60;
+/// Within so many looks after the edges went it is decided which of the two it was.
+const DECIDED: u16 = 12;
 /// A spread below this is noise.
 const NOISE: f32 = 2.5;
 
@@ -162,6 +172,8 @@ pub struct Look {
     scene: bool,
     /// Spread of the last looks.
     spreads: VecDeque<f32>,
+    /// Looks without edges.
+    dark: u16,
     /// Whether the edges went within seconds; while there are none.
     sudden: bool,
     reference: Option<Still>,
@@ -204,13 +216,16 @@ impl Look {
     }
 
     fn nothing_seen(&mut self, luma: &[u8]) -> bool {
-        let edges = edges(luma);
-        let (mean, spread) = spread(luma);
+        let part = inside(luma);
+        let edges = edges(luma, part);
+        let (mean, spread) = spread(luma, part);
         self.level = mean;
         self.scene |= edges >= SCENE;
         let most = self.spreads.iter().copied().fold(0.0, f32::max);
         let nothing = edges < NOTHING;
-        self.sudden = nothing && (self.sudden || most > 2.0 * spread.max(NOISE));
+        self.dark = if nothing { self.dark.saturating_add(1) } else { 0 };
+        let fell = self.dark <= DECIDED && most > 2.0 * spread.max(NOISE);
+        self.sudden = nothing && (self.sudden || fell);
         self.spreads.push_back(spread);
         if self.spreads.len() > SUDDEN {
             self.spreads.pop_front();
@@ -279,25 +294,31 @@ impl Look {
     }
 }
 
+fn lines(luma: &[u8], part: Inside) -> impl Iterator<Item = &[u8]> {
+    luma.chunks_exact(WIDTH).take(part.bottom).skip(part.top).map(move |row| &row[part.left..part.right])
+}
+
 /// Mean and standard deviation.
-fn spread(luma: &[u8]) -> (u8, f32) {
-    let count = luma.len().max(1) as f32;
-    let (sum, squares) = luma.iter().fold((0u64, 0u64), |(sum, squares), level| {
-        (sum + u64::from(*level), squares + u64::from(*level) * u64::from(*level))
-    });
-    let mean = sum as f32 / count;
-    (mean as u8, (squares as f32 / count - mean * mean).max(0.0).sqrt())
+fn spread(luma: &[u8], part: Inside) -> (u8, f32) {
+    let (mut count, mut sum, mut squares) = (0u64, 0u64, 0u64);
+    for level in lines(luma, part).flatten() {
+        let level = u64::from(*level);
+        (count, sum, squares) = (count + 1, sum + level, squares + level * level);
+    }
+    let mean = sum as f32 / count.max(1) as f32;
+    (mean as u8, (squares as f32 / count.max(1) as f32 - mean * mean).max(0.0).sqrt())
 }
 
 /// Share of the pixels whose neighbour to the right or below differs visibly.
-fn edges(luma: &[u8]) -> f32 {
-    let mut count = 0usize;
-    for (row, next) in luma.chunks_exact(WIDTH).zip(luma.chunks_exact(WIDTH).skip(1)) {
+fn edges(luma: &[u8], part: Inside) -> f32 {
+    let (mut found, mut count) = (0usize, 0usize);
+    for (row, next) in lines(luma, part).zip(lines(luma, part).skip(1)) {
         let right = row.iter().zip(&row[1..]).filter(|(a, b)| a.abs_diff(**b) >= EDGE).count();
         let below = row.iter().zip(next).filter(|(a, b)| a.abs_diff(**b) >= EDGE).count();
-        count += right.max(below);
+        found += right.max(below);
+        count += row.len();
     }
-    count as f32 / (WIDTH * HEIGHT) as f32
+    found as f32 / count.max(1) as f32
 }
 
 #[cfg(test)]

@@ -44,10 +44,45 @@ pub struct Likeness {
     pub focus: Option<f32>,
 }
 
+/// The part of a still that is picture, and not the bars that fill up another shape. Ends are exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inside {
+    /// Pixels from the left.
+    pub left: usize,
+    /// Pixels from the left.
+    pub right: usize,
+    /// Pixels from the top.
+    pub top: usize,
+    /// Pixels from the top.
+    pub bottom: usize,
+}
+
+/// Leaves out the columns and rows at the sides that are as even as nothing but a bar is, and the one next to them,
+/// where bar and picture mix.
+#[must_use]
+pub fn inside(luma: &[u8]) -> Inside {
+    let bar = luma.first().copied().unwrap_or_default();
+    let even = |level: &u8| level.abs_diff(bar) <= 1;
+    let column = |x: &usize| luma.iter().skip(*x).step_by(WIDTH).all(even);
+    let row = |y: &usize| luma[y * WIDTH..(y + 1) * WIDTH].iter().all(even);
+    let whole = Inside { left: 0, right: WIDTH, top: 0, bottom: HEIGHT };
+    let beside = |bars: usize| if bars > 0 { bars + 1 } else { 0 };
+    let found = Inside {
+        left: beside((0..WIDTH).take_while(column).count()),
+        right: WIDTH.saturating_sub(beside((0..WIDTH).rev().take_while(column).count())),
+        top: beside((0..HEIGHT).take_while(row).count()),
+        bottom: HEIGHT.saturating_sub(beside((0..HEIGHT).rev().take_while(row).count())),
+    };
+    // A picture that is even all over has no bars; and nobody films through a slit.
+    let slit = found.left + GRID.0 > found.right || found.top + GRID.1 > found.bottom;
+    if slit { whole } else { found }
+}
+
 /// Compares a picture with its reference.
 #[must_use]
 pub fn compare(reference: &Still, now: &Still) -> Likeness {
-    let (a, b) = (coarse(&reference.luma), coarse(&now.luma));
+    let part = inside(&reference.luma);
+    let (a, b) = (coarse(&reference.luma, part), coarse(&now.luma, part));
     let mut patches = Vec::new();
     for top in (0..GRID.1).step_by(PATCH.1) {
         for left in (0..GRID.0).step_by(PATCH.0) {
@@ -65,16 +100,18 @@ fn median(mut values: Vec<f32>) -> Option<f32> {
     values.get(values.len() / 2).copied()
 }
 
-/// Means of blocks of the still.
-fn coarse(luma: &[u8]) -> Vec<f32> {
-    let (across, down) = (WIDTH / GRID.0, HEIGHT / GRID.1);
-    let mut cells = vec![0.0; GRID.0 * GRID.1];
-    for (y, row) in luma.chunks_exact(WIDTH).enumerate().take(HEIGHT) {
+/// Means of blocks of a part of the still.
+fn coarse(luma: &[u8], part: Inside) -> Vec<f32> {
+    let (width, height) = (part.right - part.left, part.bottom - part.top);
+    let mut cells = vec![(0.0f32, 0.0f32); GRID.0 * GRID.1];
+    for y in 0..height {
+        let row = &luma[(part.top + y) * WIDTH + part.left..][..width];
         for (x, level) in row.iter().enumerate() {
-            cells[(y / down) * GRID.0 + x / across] += f32::from(*level);
+            let cell = &mut cells[(y * GRID.1 / height) * GRID.0 + x * GRID.0 / width];
+            *cell = (cell.0 + f32::from(*level), cell.1 + 1.0);
         }
     }
-    cells.iter().map(|sum| sum / (across * down) as f32).collect()
+    cells.iter().map(|(sum, count)| sum / count.max(1.0)).collect()
 }
 
 /// Correlation of one patch; `None` where the reference is plain.
@@ -159,6 +196,16 @@ mod tests {
         let covered = still(|x, _| 30.0 + x as f32 / 40.0);
         assert!(layout(&covered) < 0.3, "{}", layout(&covered));
         assert_eq!(compare(&covered, &day).layout, None, "a plain reference says nothing");
+    }
+
+    #[test]
+    fn bars_at_the_sides_are_no_picture() {
+        let narrow = still(|x, y| if (20..140).contains(&x) { scene(x, y) } else { 16.0 });
+        assert_eq!(inside(&narrow.luma), Inside { left: 21, right: 139, top: 0, bottom: 90 });
+        let other = still(|x, y| if (20..140).contains(&x) { scene(x + 25, y + 11) } else { 16.0 });
+        assert!(compare(&narrow, &other).layout.unwrap() < 0.5, "the bars alone are alike");
+        assert_eq!(inside(&still(|_, _| 16.0).luma), Inside { left: 0, right: 160, top: 0, bottom: 90 });
+        assert_eq!(inside(&still(scene).luma), Inside { left: 0, right: 160, top: 0, bottom: 90 });
     }
 
     #[test]
