@@ -25,6 +25,8 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 pub struct Options {
     pub camera: Option<PathBuf>,
     pub microphone: Option<PathBuf>,
+    /// What the loudspeaker plays is kept in a file; without, nobody hears it, at the same pace.
+    pub speaker_kept: bool,
     pub standby: bool,
     pub kiosk_udp: bool,
     pub pre_event_s: u32,
@@ -42,6 +44,7 @@ impl Default for Options {
         Self {
             camera: None,
             microphone: None,
+            speaker_kept: true,
             standby: true,
             kiosk_udp: true,
             pre_event_s: 30,
@@ -354,12 +357,17 @@ impl Files<'_> {
              ca = \"{dir}/keys/ca.pem\"\ncert = \"{dir}/keys/{KIOSK}.pem\"\nkey = \"{dir}/keys/{KIOSK}.key\"\n\
              [media]\npre_event_s = {}\n\
              [media.camera]\n{}\n[media.microphone]\n{}\n\
-             [media.speaker]\ndriver = \"file\"\nfile = \"{dir}/speaker.wav\"\n\
+             [media.speaker]\n{}\n\
              [store]\ndir = \"{dir}/kiosk\"\n[control]\nsocket = \"{dir}/control.sock\"\n\
              [rtc]\nudp = {}\nstandby = {}\n",
             options.pre_event_s,
             source(&options.camera),
             source(&options.microphone),
+            if options.speaker_kept {
+                format!("driver = \"file\"\nfile = \"{dir}/speaker.wav\"")
+            } else {
+                "driver = \"null\"".to_owned()
+            },
             options.kiosk_udp,
             options.standby,
         ))

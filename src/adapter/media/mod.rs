@@ -15,13 +15,18 @@
 //! opens a gate, forces a key frame and takes the ring. Each part is a pipeline of its own on the
 //! common time line, so that a broken one is rebuilt (`supervise`) while the others go on.
 
+mod capture;
 pub mod clock;
 pub mod cutter;
+pub mod encoder;
 mod film;
 pub mod fmp4;
 pub mod gate;
 mod hub;
+pub mod look;
 pub mod measure;
+mod modes;
+mod pace;
 pub mod pcm;
 mod picture;
 mod pipeline;
@@ -29,13 +34,16 @@ mod queue;
 mod recorder;
 mod repeat;
 pub mod ring;
+mod settings;
 mod sound;
 mod speaker;
 mod stamp;
 mod stereo;
+pub mod still;
 mod supervise;
 pub mod synth;
 mod voice;
+mod watch;
 mod wav;
 
 use std::path::PathBuf;
@@ -49,81 +57,13 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{error, warn};
 
-use crate::kiosk::ports::{Fragments, LivePacket, Media, MediaHealth};
+use crate::kiosk::ports::{Fragments, LivePacket, Media, MediaHealth, MediaInventory};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
 use crate::machine::words::Prompt;
 use crate::wire::IncidentId;
 
-/// Where the picture comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CameraSource {
-    /// A moving test pattern.
-    Test,
-    /// A video file, looped.
-    File(PathBuf),
-}
-
-/// Where the person's sound comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MicrophoneSource {
-    /// A voice-like signal.
-    Test,
-    /// A sound file (or the sound of a video file), looped.
-    File(PathBuf),
-}
-
-/// Where the officer's voice and the prompts go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Speaker {
-    /// Nowhere, at the pace of the clock.
-    Null,
-    /// Into a WAV file (48 kHz, 16 bits, mono), which can be read while it grows. `FILE.json` beside it
-    /// tells the wall clock of its first sample.
-    File(PathBuf),
-}
-
-/// What the media are to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MediaSettings {
-    /// Pixels.
-    pub width: u16,
-    /// Pixels.
-    pub height: u16,
-    /// Frames per second.
-    pub fps: u32,
-    /// Of the picture, kbit/s.
-    pub bitrate_kbit: u32,
-    /// At most this long from one key frame to the next; about the length of a fragment.
-    pub key_frame_interval: Duration,
-    /// How far back the ring reaches.
-    pub pre_event: Duration,
-    /// Camera.
-    pub camera: CameraSource,
-    /// Microphone.
-    pub microphone: MicrophoneSource,
-    /// Loudspeaker.
-    pub speaker: Speaker,
-    /// Where the spoken prompts are (`calling.wav` ..); a chime for each that is missing.
-    pub prompts: Option<PathBuf>,
-}
-
-impl Default for MediaSettings {
-    fn default() -> Self {
-        Self {
-            width: 1280,
-            height: 720,
-            fps: 30,
-            bitrate_kbit: 1500,
-            key_frame_interval: Duration::from_secs(1),
-            pre_event: Duration::from_secs(30),
-            camera: CameraSource::Test,
-            microphone: MicrophoneSource::Test,
-            speaker: Speaker::Null,
-            prompts: None,
-        }
-    }
-}
+pub use settings::{CameraSource, MediaSettings, MicrophoneSource, RtspSource, Speaker};
 
 /// Why the media cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -193,12 +133,21 @@ impl MediaAdapter {
         fragments: Arc<dyn Fragments>,
     ) -> Result<Arc<Self>, MediaError> {
         gst::init()?;
-        let avcc = picture::warm_up(&settings)?;
+        let encoders = encoder::Encoders::new(settings.encoder);
+        let avcc = picture::warm_up(&settings, &encoders)?;
         let track = fmp4::PictureTrack { avcc: Bytes::from(avcc), width: settings.width, height: settings.height };
         let timeline = clock::Timeline::begin();
         let prompts = synth::Prompts::load(settings.prompts.as_deref());
         let ring = ring::Ring::new(clock::nanos(settings.pre_event + RING_SPARE), ring_bytes(&settings));
-        let hub = Arc::new(hub::Hub::new(timeline.clone(), inbox.clone(), ring, prompts, Some(track)));
+        let hub = Arc::new(hub::Hub::new(hub::Kit {
+            timeline: timeline.clone(),
+            inbox: inbox.clone(),
+            ring,
+            prompts,
+            picture: Some(track),
+            encoders,
+            watch: watch::Watch::new(settings.watch, settings.reference.clone()),
+        }));
 
         let counter = Arc::clone(&hub);
         let recorder = recorder::start(recorder::Desk {
@@ -236,6 +185,12 @@ impl MediaAdapter {
             units_shed: self.hub.queue.shed(),
             ring_bytes: self.hub.ring_bytes(),
         }
+    }
+
+    /// The newest picture of the camera, small; `None` before the first.
+    #[must_use]
+    pub fn still(&self) -> Option<still::Still> {
+        self.hub.watch.still()
     }
 
     /// Said without waiting: the caller may be the one who empties the inbox.
@@ -309,6 +264,10 @@ impl Media for MediaAdapter {
         if !self.hub.stop_recording(incident) {
             self.overrun(incident);
         }
+    }
+
+    fn inventory(&self) -> MediaInventory {
+        MediaInventory { camera: self.hub.camera(), encoder: Some(self.hub.encoders.inventory()) }
     }
 
     fn health(&self) -> MediaHealth {

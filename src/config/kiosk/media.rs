@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::load::Reader;
+use super::camera::{self, CameraDriver, EncoderChoice};
 
 /// Picture and sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,17 +21,21 @@ pub struct MediaConfig {
     /// Seconds.
     pub pre_event_s: u32,
     /// Where the picture comes from.
-    pub camera: SourceDriver,
+    pub camera: CameraDriver,
+    /// What encodes it.
+    pub encoder: EncoderChoice,
+    /// Whether a frozen, covered or blurred picture is looked for.
+    pub watch: bool,
     /// Where the sound comes from.
     pub microphone: SourceDriver,
     /// Where the sound goes.
     pub speaker: SpeakerDriver,
 }
 
-/// Where picture or sound comes from.
+/// Where sound comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceDriver {
-    /// A pattern or tones.
+    /// Tones.
     Test,
     /// A file, over and over.
     File(PathBuf),
@@ -59,7 +64,9 @@ pub(super) fn read(r: &mut Reader) -> Option<MediaConfig> {
     let bitrate_kbit = r.integer("media.bitrate_kbit", 100..=20_000);
     let key_frame_s = r.integer("media.key_frame_s", 1..=5);
     let pre_event_s = r.integer("media.pre_event_s", 0..=120);
-    let camera = source(r, "media.camera.driver", "media.camera.file");
+    let camera = camera::read(r);
+    let encoder = camera::encoder(r);
+    let watch = r.flag("media.camera.watch");
     let microphone = source(r, "media.microphone.driver", "media.microphone.file");
     let speaker = match r.choice("media.speaker.driver", &[("null", false), ("file", true)]) {
         Some(true) => file_of(r, "media.speaker.driver", "media.speaker.file").map(SpeakerDriver::File),
@@ -74,6 +81,8 @@ pub(super) fn read(r: &mut Reader) -> Option<MediaConfig> {
         key_frame_s,
         pre_event_s,
         camera: camera?,
+        encoder: encoder?,
+        watch,
         microphone: microphone?,
         speaker: speaker?,
     })
@@ -86,7 +95,7 @@ fn source(r: &mut Reader, driver: &str, file: &str) -> Option<SourceDriver> {
     }
 }
 
-fn file_of(r: &mut Reader, driver: &str, file: &str) -> Option<PathBuf> {
+pub(super) fn file_of(r: &mut Reader, driver: &str, file: &str) -> Option<PathBuf> {
     let path = r.optional_path(file);
     if path.is_none() {
         r.fail(driver, format!("driver \"file\" needs {file}, found none"));

@@ -1,12 +1,14 @@
 //! The kiosk's configuration: one validated type. The table of its keys is in `keys`; each section with much to
 //! check has a file of its own.
 
+mod camera;
 mod keys;
 mod media;
 mod panel;
 
 use std::path::{Path, PathBuf};
 
+pub use camera::{CameraDriver, EncoderChoice, RtspCamera};
 pub use keys::KEYS;
 pub use media::{MediaConfig, SourceDriver, SpeakerDriver};
 pub use panel::{BiasConfig, InputConfig, LineConfig, OutputConfig, PanelConfig, PanelDriver};
