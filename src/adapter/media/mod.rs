@@ -21,6 +21,7 @@ mod film;
 pub mod fmp4;
 pub mod gate;
 mod hub;
+pub mod late;
 pub mod measure;
 pub mod pcm;
 mod picture;
