@@ -8,6 +8,7 @@ mod board;
 mod cases;
 #[path = "../campaign/figures.rs"]
 mod figures;
+mod inside;
 mod kiosk;
 #[path = "../support/mod.rs"]
 mod support;
@@ -15,9 +16,23 @@ mod support;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Every case.
+    Run(Arguments),
+    /// On the board (used by the cases themselves): a press, and how long the lamp takes.
+    Press(inside::Press),
+}
+
+#[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
     making: board::Making,
@@ -34,7 +49,11 @@ pub struct Arguments {
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be had");
-    match runtime.block_on(cases::run(Arguments::parse())) {
+    let failed = match Cli::parse().what {
+        What::Run(arguments) => runtime.block_on(cases::run(arguments)),
+        What::Press(press) => inside::press(&press).map(|()| 0),
+    };
+    match failed {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {

@@ -1,4 +1,4 @@
-//! Real kernel devices: a button and lamps on GPIO lines, a sound card, a camera; each taken away and given back.
+//! Real kernel devices: a button and lamps on GPIO lines, taken away and given back.
 
 use std::time::{Duration, Instant};
 
@@ -6,25 +6,13 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use super::Rig;
-use super::call::{ENTER, answered, close, over};
+use super::call::{ENTER, close, over};
 use crate::figures::quantile;
 use crate::kiosk;
 use crate::support::until;
 
-/// The kiosk with every device of the board.
-const DEVICES: &str = "\
-[media.camera]
-driver = \"v4l2\"
-device = \"/dev/video0\"
-[media.microphone]
-driver = \"alsa\"
-[media.speaker]
-driver = \"alsa\"
-[media.sound]
-card = \"plughw:CARD=Loopback,DEV=0\"
-";
 /// Buttons and lamps by the lines' names; a button to ground.
-const BY_NAME: &str = "\
+pub const BY_NAME: &str = "\
 [panel]
 driver = \"gpiocdev\"
 chip = \"pinctrl-bcm2711\"
@@ -60,16 +48,16 @@ const PRESSES: usize = 20;
 const NOTICED: Duration = Duration::from_secs(60);
 
 /// Configures the kiosk with the board's devices; the street is heard on the other end of the sound card's loop.
-pub async fn fit(rig: &mut Rig, panel: &str) -> Result<()> {
+pub async fn fit(rig: &mut Rig, devices: &[&str]) -> Result<()> {
     rig.works().await?;
     rig.board
         .ssh(
             "for f in /sys/devices/platform/gpio-sim.*/gpiochip*/sim_gpio17/pull; do echo pull-up > $f; done
-             systemctl is-active -q street ||
-             systemd-run -q --collect --unit=street speaker-test -D plughw:CARD=Loopback,DEV=1 -c 1 -t sine -f 440",
+             systemctl is-active -q street || systemd-run -q --collect --unit=street \
+               speaker-test -D plughw:CARD=Loopback,DEV=1 -c 1 -t sine -f 440",
         )
         .await?;
-    kiosk::configure(&rig.board, &rig.side, &format!("{panel}{DEVICES}")).await?;
+    kiosk::configure(&rig.board, &rig.side, &devices.concat()).await?;
     rig.board.ssh("sos-ctl config check && systemctl restart sos-kiosk").await?;
     rig.works().await
 }
@@ -78,7 +66,8 @@ pub async fn fit(rig: &mut Rig, panel: &str) -> Result<()> {
 async fn helper(rig: &Rig) -> Result<()> {
     let stripped = rig.dir.join("inside");
     let program = std::env::current_exe()?;
-    crate::support::centre_side::run(tokio::process::Command::new("strip").arg("-o").arg(&stripped).arg(program)).await?;
+    crate::support::centre_side::run(tokio::process::Command::new("strip").arg("-o").arg(&stripped).arg(program))
+        .await?;
     rig.board.put(&stripped, "/root/inside", "755").await
 }
 
@@ -95,7 +84,7 @@ async fn incident(rig: &Rig) -> Result<String> {
 }
 
 pub async fn a_press_on_a_gpio_line_lights_the_lamp_within_20_ms(rig: &mut Rig) -> Result<()> {
-    fit(rig, BY_NAME).await?;
+    fit(rig, &[BY_NAME]).await?;
     helper(rig).await?;
     rig.officer().await?;
     for _ in 0..PRESSES {
@@ -106,7 +95,8 @@ pub async fn a_press_on_a_gpio_line_lights_the_lamp_within_20_ms(rig: &mut Rig) 
         officer.sees(&incident, "waiting").await?;
         officer.key(ENTER).await?;
         officer.sees(&incident, "answered").await?;
-        until("the green lamp", Duration::from_secs(5), || async { lit(rig, ANSWERED).await.ok()?.then_some(()) }).await?;
+        until("the green lamp", Duration::from_secs(5), || async { lit(rig, ANSWERED).await.ok()?.then_some(()) })
+            .await?;
         close(rig.officer().await?).await?;
         let bound = Duration::from_secs(10);
         kiosk::status_when(&rig.board, "the incident over", bound, |status| status["incident"].is_null()).await?;
@@ -122,7 +112,7 @@ pub async fn a_press_on_a_gpio_line_lights_the_lamp_within_20_ms(rig: &mut Rig) 
 
 /// rppal, unmodified: its board is made of a /proc/cpuinfo, a page of registers, and the simulated chip.
 pub async fn a_press_through_rppal_lights_the_lamp(rig: &mut Rig) -> Result<()> {
-    fit(rig, BY_NAME).await?;
+    fit(rig, &[BY_NAME]).await?;
     helper(rig).await?;
     rig.board
         .ssh(&format!(
@@ -154,46 +144,9 @@ END
     Ok(())
 }
 
-pub async fn a_call_with_the_boards_sound_card_and_camera(rig: &mut Rig) -> Result<()> {
-    fit(rig, BY_NAME).await?;
-    // What the kiosk's loudspeaker says is heard on the loop's other end.
-    rig.board
-        .ssh("systemd-run -q --collect --unit=ear arecord -q -D hw:CARD=Loopback,DEV=1 -f S16_LE -r 48000 -c 2 /root/ear.wav")
-        .await?;
-    let incident = answered(rig).await?;
-    let seen = Instant::now();
-    until("some seconds of the call", Duration::from_secs(10), || async {
-        (seen.elapsed() > Duration::from_secs(4)).then_some(())
-    })
-    .await?;
-    close(rig.officer().await?).await?;
-    over(rig, &incident).await?;
-    rig.board.ssh("systemctl stop ear").await?;
-    let heard = rig.dir.join("ear.wav");
-    std::fs::write(&heard, rig.board.get("/root/ear.wav").await?)?;
-    let sound = crate::support::wav::Sound::read(&heard, 0)?;
-    let loudest = sound.samples.iter().fold(0.0_f32, |most, sample| most.max(sample.abs()));
-    ensure!(loudest > 0.05, "prompts and the officer's beeps reach the loudspeaker, found a peak of {loudest}");
-    // The street's tone is in the recording at the centre.
-    let api = rig.side.api(super::DAULET).await?;
-    let film = rig.dir.join("call.mp4");
-    std::fs::write(&film, api.bytes(&format!("/api/incidents/{incident}/recording.mp4")).await?)?;
-    let level = crate::support::centre_side::run(
-        tokio::process::Command::new("sh").arg("-c").arg(format!(
-            "ffmpeg -v info -i {} -af 'pan=mono|c0=c0,bandpass=f=440:width_type=h:w=40,volumedetect' -vn -f null - 2>&1 |
-             sed -n 's/.*max_volume: \\(.*\\) dB/\\1/p'",
-            film.display()
-        )),
-    )
-    .await?;
-    let level: f64 = String::from_utf8(level)?.trim().parse().context("ffmpeg's level")?;
-    ensure!(level > -40.0, "the street's 440 Hz in the recording: {level} dB");
-    Ok(())
-}
-
 /// Takes a device away and gives it back; the fault is known to the centre, and heals.
-async fn lost_and_back(rig: &mut Rig, fault: &str, away: &str, back: &str) -> Result<()> {
-    fit(rig, BY_NAME).await?;
+pub async fn lost_and_back(rig: &mut Rig, devices: &[&str], fault: &str, away: &str, back: &str) -> Result<()> {
+    fit(rig, devices).await?;
     let api = rig.side.api(super::DAULET).await?;
     let name = crate::support::world::KIOSK;
     let stands = |rig: &Rig| {
@@ -221,35 +174,10 @@ async fn lost_and_back(rig: &mut Rig, fault: &str, away: &str, back: &str) -> Re
     kiosk::works(&rig.board).await.map(drop)
 }
 
-pub async fn a_camera_that_is_pulled_out_is_known_and_comes_back(rig: &mut Rig) -> Result<()> {
-    let driver = "/sys/bus/platform/drivers/vivid";
-    lost_and_back(
-        rig,
-        "camera_lost",
-        &format!("echo vivid.0 > {driver}/unbind"),
-        &format!("echo vivid.0 > {driver}/bind"),
-    )
-    .await
-}
-
-pub async fn a_sound_card_that_is_pulled_out_is_known_and_comes_back(rig: &mut Rig) -> Result<()> {
-    let driver = "/sys/bus/platform/drivers/snd_aloop";
-    // The driver lets go of the card when its last user has.
-    lost_and_back(
-        rig,
-        "speaker_lost",
-        &format!("systemctl stop street; echo snd_aloop.0 > {driver}/unbind"),
-        &format!(
-            "echo snd_aloop.0 > {driver}/bind
-             systemd-run -q --collect --unit=street speaker-test -D plughw:CARD=Loopback,DEV=1 -c 1 -t sine -f 440"
-        ),
-    )
-    .await
-}
-
 pub async fn a_panel_that_is_pulled_out_is_known_and_comes_back(rig: &mut Rig) -> Result<()> {
     let chip = "/sys/kernel/config/gpio-sim/board";
-    lost_and_back(rig, "panel_lost", &format!("echo 0 > {chip}/live"), &format!("echo 1 > {chip}/live")).await?;
+    lost_and_back(rig, &[BY_NAME], "panel_lost", &format!("echo 0 > {chip}/live"), &format!("echo 1 > {chip}/live"))
+        .await?;
     // The button that came back is armed.
     rig.officer().await?;
     let took = rig.board.ssh(&format!("/root/inside press --button {BUTTON} --lamp {SENT}")).await?;

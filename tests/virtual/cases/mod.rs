@@ -1,6 +1,7 @@
 //! The cases, in order, and the rig they run on.
 
 mod call;
+mod devices;
 mod package;
 mod power;
 mod service;
@@ -115,6 +116,9 @@ pub async fn run(arguments: Arguments) -> Result<usize> {
         call::a_press_brings_an_officer_and_both_are_heard,
         service::only_ssh_listens_on_a_kiosk_that_works,
         service::a_frozen_daemon_is_back_in_time,
+        devices::a_press_on_a_gpio_line_lights_the_lamp_within_20_ms,
+        devices::a_press_through_rppal_lights_the_lamp,
+        devices::a_panel_that_is_pulled_out_is_known_and_comes_back,
         power::a_recording_cut_by_a_power_cut_plays_up_to_the_cut,
         power::a_frozen_system_resets_the_board,
         package::an_upgrade_keeps_everything_and_restarts_at_once,
