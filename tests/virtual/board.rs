@@ -93,11 +93,6 @@ impl Board {
         self.kernel.as_mut().is_some_and(Process::running)
     }
 
-    /// What it said on its console.
-    pub fn console(&self) -> String {
-        self.kernel.as_ref().map_or_else(String::new, Process::tail)
-    }
-
     /// The power is cut: what was not on the disk is gone.
     pub async fn cut_power(&mut self) -> Result<()> {
         let mut kernel = self.kernel.take().context("the board is off")?;

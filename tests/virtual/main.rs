@@ -7,6 +7,7 @@
 mod board;
 mod cases;
 #[path = "../campaign/figures.rs"]
+#[allow(dead_code, reason = "the campaigns use the rest")]
 mod figures;
 mod inside;
 mod kiosk;

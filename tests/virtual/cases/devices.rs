@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Rig;
 use super::call::{ENTER, close, over};
+use crate::board::Board;
 use crate::figures::quantile;
 use crate::kiosk;
 use crate::support::until;
@@ -144,22 +145,21 @@ END
     Ok(())
 }
 
+/// Whether a fault stands at the kiosk.
+async fn stands(board: &Board, fault: &str) -> Option<bool> {
+    let status = kiosk::status(board).await.ok()?;
+    Some(status["faults"].as_array()?.iter().any(|one| one["kind"] == json!(fault)))
+}
+
 /// Takes a device away and gives it back; the fault is known to the centre, and heals.
 pub async fn lost_and_back(rig: &mut Rig, devices: &[&str], fault: &str, away: &str, back: &str) -> Result<()> {
     fit(rig, devices).await?;
     let api = rig.side.api(super::DAULET).await?;
     let name = crate::support::world::KIOSK;
-    let stands = |rig: &Rig| {
-        let board = &rig.board;
-        let fault = fault.to_owned();
-        async move {
-            let status = kiosk::status(board).await.ok()?;
-            Some(status["faults"].as_array()?.iter().any(|one| one["kind"] == json!(fault)))
-        }
-    };
     let gone = Instant::now();
     rig.board.ssh(away).await?;
-    until(&format!("{fault} after {away}"), NOTICED, || async { stands(rig).await?.then_some(()) }).await?;
+    until(&format!("{fault} after {away}"), NOTICED, || async { stands(&rig.board, fault).await?.then_some(()) })
+        .await?;
     rig.figures.add(&format!("noticed_{fault}_s"), gone.elapsed().as_secs_f64());
     until("the centre knows it", NOTICED, || async {
         let kiosks = api.get("/api/kiosks").await.ok()?;
@@ -169,7 +169,8 @@ pub async fn lost_and_back(rig: &mut Rig, devices: &[&str], fault: &str, away: &
     .await?;
     let given = Instant::now();
     rig.board.ssh(back).await?;
-    until(&format!("no {fault} after {back}"), NOTICED, || async { (!stands(rig).await?).then_some(()) }).await?;
+    until(&format!("no {fault} after {back}"), NOTICED, || async { (!stands(&rig.board, fault).await?).then_some(()) })
+        .await?;
     rig.figures.add(&format!("healed_{fault}_s"), given.elapsed().as_secs_f64());
     kiosk::works(&rig.board).await.map(drop)
 }
