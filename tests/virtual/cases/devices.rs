@@ -180,6 +180,7 @@ pub async fn a_panel_that_is_pulled_out_is_known_and_comes_back(rig: &mut Rig) -
     lost_and_back(rig, &[BY_NAME], "panel_lost", &format!("echo 0 > {chip}/live"), &format!("echo 1 > {chip}/live"))
         .await?;
     // The button that came back is armed.
+    helper(rig).await?;
     rig.officer().await?;
     let took = rig.board.ssh(&format!("/root/inside press --button {BUTTON} --lamp {SENT}")).await?;
     ensure!(took.trim().parse::<f64>().is_ok(), "{took}");
