@@ -64,7 +64,7 @@ pub async fn fit(rig: &mut Rig, devices: &[&str]) -> Result<()> {
 }
 
 /// This program, on the board.
-async fn helper(rig: &Rig) -> Result<()> {
+async fn bring_program(rig: &Rig) -> Result<()> {
     let stripped = rig.dir.join("inside");
     let program = std::env::current_exe()?;
     crate::support::centre_side::run(tokio::process::Command::new("strip").arg("-o").arg(&stripped).arg(program))
@@ -86,7 +86,7 @@ async fn incident(rig: &Rig) -> Result<String> {
 
 pub async fn a_press_on_a_gpio_line_lights_the_lamp_within_20_ms(rig: &mut Rig) -> Result<()> {
     fit(rig, &[BY_NAME]).await?;
-    helper(rig).await?;
+    bring_program(rig).await?;
     rig.officer().await?;
     for _ in 0..PRESSES {
         let took = rig.board.ssh(&format!("/root/inside press --button {BUTTON} --lamp {SENT}")).await?;
@@ -114,7 +114,7 @@ pub async fn a_press_on_a_gpio_line_lights_the_lamp_within_20_ms(rig: &mut Rig) 
 /// rppal, unmodified: its board is made of a /proc/cpuinfo, a page of registers, and the simulated chip.
 pub async fn a_press_through_rppal_lights_the_lamp(rig: &mut Rig) -> Result<()> {
     fit(rig, &[BY_NAME]).await?;
-    helper(rig).await?;
+    bring_program(rig).await?;
     rig.board
         .ssh(&format!(
             "mkdir -p /run/pi /run/systemd/system/sos-kiosk.service.d
@@ -180,7 +180,7 @@ pub async fn a_panel_that_is_pulled_out_is_known_and_comes_back(rig: &mut Rig) -
     lost_and_back(rig, &[BY_NAME], "panel_lost", &format!("echo 0 > {chip}/live"), &format!("echo 1 > {chip}/live"))
         .await?;
     // The button that came back is armed.
-    helper(rig).await?;
+    bring_program(rig).await?;
     rig.officer().await?;
     let took = rig.board.ssh(&format!("/root/inside press --button {BUTTON} --lamp {SENT}")).await?;
     ensure!(took.trim().parse::<f64>().is_ok(), "{took}");
