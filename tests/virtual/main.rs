@@ -9,7 +9,6 @@ mod cases;
 #[path = "../campaign/figures.rs"]
 #[allow(dead_code, reason = "the campaigns use the rest")]
 mod figures;
-mod inside;
 mod kiosk;
 #[path = "../support/mod.rs"]
 mod support;
@@ -17,23 +16,9 @@ mod support;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
 #[derive(Parser)]
-struct Cli {
-    #[command(subcommand)]
-    what: What,
-}
-
-#[derive(Subcommand)]
-enum What {
-    /// Every case.
-    Run(Arguments),
-    /// On the board (used by the cases themselves): a press, and how long the lamp takes.
-    Press(inside::Press),
-}
-
-#[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
     making: board::Making,
@@ -50,11 +35,7 @@ pub struct Arguments {
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be had");
-    let failed = match Cli::parse().what {
-        What::Run(arguments) => runtime.block_on(cases::run(arguments)),
-        What::Press(press) => inside::press(&press).map(|()| 0),
-    };
-    match failed {
+    match runtime.block_on(cases::run(Arguments::parse())) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {

@@ -16,16 +16,12 @@ pub async fn a_change_that_cuts_the_kiosk_off_is_undone(rig: &mut Rig) -> Result
     let file = "cat /etc/sos-kiosk/config.toml";
     let before = rig.board.ssh(file).await?;
     // The technician's connection is lost in the middle: nobody is there to take anything back.
-    rig.board
-        .ssh("systemd-run -q --collect --unit=technician sos-ctl config set centre.broker 10.98.77.1:1")
-        .await?;
+    rig.board.ssh("systemd-run -q --collect --unit=technician sos-ctl config set centre.broker 10.98.77.1:1").await?;
     let bound = Duration::from_secs(20);
     kiosk::status_when(&rig.board, "cut off", bound, |status| status["link_up"] == false).await?;
     rig.board.ssh("systemctl stop technician || true").await?;
     ensure!(rig.board.ssh(file).await? != before, "the change is on the disk");
-    until("the file as it was", UNDONE_WITHIN, || async {
-        (rig.board.ssh(file).await.ok()? == before).then_some(())
-    })
-    .await?;
+    until("the file as it was", UNDONE_WITHIN, || async { (rig.board.ssh(file).await.ok()? == before).then_some(()) })
+        .await?;
     kiosk::works(&rig.board).await.map(drop)
 }

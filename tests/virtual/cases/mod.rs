@@ -1,8 +1,9 @@
 //! The cases, in order, and the rig they run on.
 
 mod call;
-mod devices;
+mod config;
 mod package;
+mod panel;
 mod power;
 mod service;
 
@@ -116,11 +117,14 @@ pub async fn run(arguments: Arguments) -> Result<usize> {
         call::a_press_brings_an_officer_and_both_are_heard,
         service::only_ssh_listens_on_a_kiosk_that_works,
         service::a_frozen_daemon_is_back_in_time,
-        devices::a_press_on_a_gpio_line_lights_the_lamp_within_20_ms,
-        devices::a_press_through_rppal_lights_the_lamp,
-        devices::a_panel_that_is_pulled_out_is_known_and_comes_back,
+        panel::a_gpio_edge_lights_the_lamp_in_time,
+        panel::second_button_case_and_a_button_held_at_the_start,
+        panel::an_officer_switches_the_strobe,
+        panel::a_chip_that_goes_is_a_fault_and_heals,
+        panel::a_gpio_edge_through_rppal_is_a_press,
         power::a_recording_cut_by_a_power_cut_plays_up_to_the_cut,
         power::a_frozen_system_resets_the_board,
+        config::a_change_that_cuts_the_kiosk_off_is_undone,
         package::an_upgrade_keeps_everything_and_restarts_at_once,
         package::the_centres_package_runs_broker_and_centre,
         package::removed_and_purged_nothing_of_it_is_left,
