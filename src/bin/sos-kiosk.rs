@@ -22,8 +22,9 @@ use sos::adapter::board::{BoardAdapter, BoardSettings};
 use sos::adapter::leg::{LegAdapter, LegSettings};
 use sos::adapter::link::{LinkAdapter, LinkSettings};
 use sos::adapter::media::encoder::Codec;
+use sos::adapter::media::late::LateMedia;
 use sos::adapter::media::still::Still;
-use sos::adapter::media::{CameraSource, MediaAdapter, MediaSettings, MicrophoneSource, RtspSource, Speaker};
+use sos::adapter::media::{CameraSource, MediaSettings, MicrophoneSource, RtspSource, Speaker};
 use sos::adapter::store::{NoStore, StoreAdapter};
 use sos::adapter::systemd;
 use sos::adapter::upload::{RETRY_REFUSED, UploadConfig, Uploader};
@@ -151,6 +152,7 @@ async fn live(start: Start, layers: &Layers) -> anyhow::Result<End> {
     let watchdog = tokio::spawn(systemd::watchdog(move || progress.check()));
     let mut shell = tokio::spawn(shell.run(events, questions, stopped));
     let control = tokio::spawn(control.with_hand(hand).serve(services));
+    // The button is armed; picture and sound follow.
     systemd::ready();
     info!(id = %config.id, version = env!("CARGO_PKG_VERSION"), "ready");
     let (mut failed, mut restart) = (false, false);
@@ -223,7 +225,7 @@ fn setup(config: &KioskConfig) -> Setup {
 struct Made {
     parts: Parts,
     hand: Option<Arc<dyn Hand>>,
-    media: Arc<MediaAdapter>,
+    media: Arc<LateMedia>,
     _delivery: Option<Uploader>,
 }
 
@@ -243,8 +245,8 @@ fn make(config: &KioskConfig, inbox: &Inbox) -> anyhow::Result<Made> {
     };
     let (link, reader) = LinkAdapter::start(link, inbox.clone()).context("link")?;
     let Kept { store, fragments, restored, delivery } = store(config, inbox)?;
-    let media =
-        MediaAdapter::start(media(&config.media, reference(config)), inbox.clone(), fragments).context("media")?;
+    // They come later than READY: the button does not wait for an encoder.
+    let media = LateMedia::start(media(&config.media, reference(config)), inbox.clone(), fragments).context("media")?;
     let rtc =
         LegSettings { standby: config.rtc.standby, udp: config.rtc.udp, tcp: config.rtc.tcp, addresses: Vec::new() };
     let leg = Arc::new(LegAdapter::start(rtc, inbox.clone(), link.clone(), media.clone()));

@@ -12,9 +12,10 @@ use crate::check::speaker_start_us;
 use crate::figures::Figures;
 use crate::page::{HEAR_BURSTS, READ_STAMPS, TONES_AS_MICROPHONE};
 use crate::relay::Wire;
+use crate::support::centre_side::{Api, run as run_command};
 use crate::support::officer::{Browser, Officer};
 use crate::support::wav::Sound;
-use crate::support::world::{Api, Options, World, run as run_command};
+use crate::support::world::{Options, World};
 use crate::usage::rss_mb;
 
 #[derive(clap::Args, Debug)]

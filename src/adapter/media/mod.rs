@@ -23,6 +23,7 @@ mod film;
 pub mod fmp4;
 pub mod gate;
 mod hub;
+pub mod late;
 pub mod look;
 pub mod measure;
 mod modes;
