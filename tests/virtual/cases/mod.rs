@@ -2,6 +2,7 @@
 
 mod call;
 mod config;
+mod devices;
 mod package;
 mod panel;
 mod power;
@@ -124,6 +125,7 @@ pub async fn run(arguments: Arguments) -> Result<usize> {
         panel::a_gpio_edge_through_rppal_is_a_press,
         power::a_recording_cut_by_a_power_cut_plays_up_to_the_cut,
         power::a_frozen_system_resets_the_board,
+        devices::a_camera_that_is_pulled_out_is_known_and_comes_back,
         config::a_change_that_cuts_the_kiosk_off_is_undone,
         package::an_upgrade_keeps_everything_and_restarts_at_once,
         package::the_centres_package_runs_broker_and_centre,
