@@ -63,6 +63,12 @@ impl Gate {
         *lock(&self.way) = None;
     }
 
+    /// Whether anything is let out.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        lock(&self.way).is_some()
+    }
+
     /// Lets a packet out, or not. Never waits.
     pub fn offer(&self, packet: LivePacket) -> After {
         let mut way = lock(&self.way);

@@ -11,20 +11,27 @@
 //! prompts ------> mixer
 //! ```
 //!
+//! On a board microphone and loudspeaker are one sound card (`card`), which has an echo canceller (`echo`).
+//!
 //! Nothing is started at a press: everything runs from the start on one clock (`clock`), and a press
 //! opens a gate, forces a key frame and takes the ring. Each part is a pipeline of its own on the
 //! common time line, so that a broken one is rebuilt (`supervise`) while the others go on.
 
+pub mod card;
 pub mod clock;
 pub mod cutter;
+mod deaf;
+pub mod echo;
 mod film;
 pub mod fmp4;
 pub mod gate;
 mod hub;
+pub mod loudness;
 pub mod measure;
 pub mod pcm;
 mod picture;
 mod pipeline;
+pub mod prompts;
 mod queue;
 mod recorder;
 mod repeat;
@@ -71,6 +78,8 @@ pub enum MicrophoneSource {
     Test,
     /// A sound file (or the sound of a video file), looped.
     File(PathBuf),
+    /// The sound card.
+    Card,
 }
 
 /// Where the officer's voice and the prompts go.
@@ -81,10 +90,12 @@ pub enum Speaker {
     /// Into a WAV file (48 kHz, 16 bits, mono), which can be read while it grows. `FILE.json` beside it
     /// tells the wall clock of its first sample.
     File(PathBuf),
+    /// The sound card.
+    Card,
 }
 
 /// What the media are to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MediaSettings {
     /// Pixels.
     pub width: u16,
@@ -104,8 +115,10 @@ pub struct MediaSettings {
     pub microphone: MicrophoneSource,
     /// Loudspeaker.
     pub speaker: Speaker,
-    /// Where the spoken prompts are (`calling.wav` ..); a chime for each that is missing.
-    pub prompts: Option<PathBuf>,
+    /// The sound card, where microphone or loudspeaker is one.
+    pub card: Option<card::CardSettings>,
+    /// Where the spoken sentences are; a chime for each that is missing.
+    pub prompts: prompts::PromptFiles,
 }
 
 impl Default for MediaSettings {
@@ -120,7 +133,8 @@ impl Default for MediaSettings {
             camera: CameraSource::Test,
             microphone: MicrophoneSource::Test,
             speaker: Speaker::Null,
-            prompts: None,
+            card: None,
+            prompts: prompts::PromptFiles::default(),
         }
     }
 }
@@ -143,6 +157,12 @@ pub enum MediaError {
         /// Which.
         path: PathBuf,
         /// Why.
+        why: String,
+    },
+    /// The sound card does not work.
+    #[error("sound card {why}")]
+    Card {
+        /// What ALSA says.
         why: String,
     },
     /// The system gives no thread.
@@ -170,6 +190,8 @@ pub struct Measures {
     pub units_shed: u64,
     /// Bytes in the ring.
     pub ring_bytes: usize,
+    /// How often the sound card ran over or dry.
+    pub card_breaks: u64,
 }
 
 /// The media of one kiosk. Dropping it stops everything; a recording under way is left unsealed, for
@@ -196,9 +218,12 @@ impl MediaAdapter {
         let avcc = picture::warm_up(&settings)?;
         let track = fmp4::PictureTrack { avcc: Bytes::from(avcc), width: settings.width, height: settings.height };
         let timeline = clock::Timeline::begin();
-        let prompts = synth::Prompts::load(settings.prompts.as_deref());
+        let prompts = prompts::Prompts::load(&settings.prompts);
         let ring = ring::Ring::new(clock::nanos(settings.pre_event + RING_SPARE), ring_bytes(&settings));
         let hub = Arc::new(hub::Hub::new(timeline.clone(), inbox.clone(), ring, prompts, Some(track)));
+        if let Some(card) = settings.card.clone() {
+            start_card(card, &hub)?;
+        }
 
         let counter = Arc::clone(&hub);
         let recorder = recorder::start(recorder::Desk {
@@ -221,6 +246,9 @@ impl MediaAdapter {
         let Some((mut supervisor, recorder)) = lock(&self.stopping).take() else { return };
         self.close_gate();
         supervisor.stop();
+        if let Some(card) = self.hub.card.get() {
+            card.stop();
+        }
         self.hub.queue.shut_down();
         join_within(recorder, "recorder");
     }
@@ -235,6 +263,7 @@ impl MediaAdapter {
             voice_dropped: self.hub.voice.dropped(),
             units_shed: self.hub.queue.shed(),
             ring_bytes: self.hub.ring_bytes(),
+            card_breaks: self.hub.card.get().map_or(0, card::Card::breaks),
         }
     }
 
@@ -253,6 +282,16 @@ impl MediaAdapter {
     pub fn rtp_zero_wall_us(&self) -> i64 {
         self.hub.timeline.wall_us(0)
     }
+}
+
+/// The card's sound is worked on only while somebody hears it: the gate is open.
+fn start_card(settings: card::CardSettings, hub: &Arc<hub::Hub>) -> Result<(), MediaError> {
+    let gate = Arc::downgrade(hub);
+    let call_on = move || gate.upgrade().is_some_and(|hub| hub.gate.is_open());
+    let card = card::Card::start(settings, hub.timeline.clone(), call_on)
+        .map_err(|why| MediaError::Thread { what: "sound card", why })?;
+    hub.card.set(card).expect("a hub that was just made has no card");
+    Ok(())
 }
 
 impl Drop for MediaAdapter {

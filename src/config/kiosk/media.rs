@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::super::load::Reader;
+use super::sound::{self, SoundConfig};
 
 /// Picture and sound.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MediaConfig {
     /// Pixels.
     pub width: u32,
@@ -21,27 +22,16 @@ pub struct MediaConfig {
     pub pre_event_s: u32,
     /// Where the picture comes from.
     pub camera: SourceDriver,
-    /// Where the sound comes from.
-    pub microphone: SourceDriver,
-    /// Where the sound goes.
-    pub speaker: SpeakerDriver,
+    /// Microphone, loudspeaker, prompts.
+    pub sound: SoundConfig,
 }
 
-/// Where picture or sound comes from.
+/// Where the picture comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceDriver {
-    /// A pattern or tones.
+    /// A pattern.
     Test,
     /// A file, over and over.
-    File(PathBuf),
-}
-
-/// Where sound goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SpeakerDriver {
-    /// Nowhere, in real time.
-    Null,
-    /// A WAV file.
     File(PathBuf),
 }
 
@@ -60,12 +50,7 @@ pub(super) fn read(r: &mut Reader) -> Option<MediaConfig> {
     let key_frame_s = r.integer("media.key_frame_s", 1..=5);
     let pre_event_s = r.integer("media.pre_event_s", 0..=120);
     let camera = source(r, "media.camera.driver", "media.camera.file");
-    let microphone = source(r, "media.microphone.driver", "media.microphone.file");
-    let speaker = match r.choice("media.speaker.driver", &[("null", false), ("file", true)]) {
-        Some(true) => file_of(r, "media.speaker.driver", "media.speaker.file").map(SpeakerDriver::File),
-        Some(false) => Some(SpeakerDriver::Null),
-        None => None,
-    };
+    let sound = sound::read(r);
     Some(MediaConfig {
         width,
         height,
@@ -74,8 +59,7 @@ pub(super) fn read(r: &mut Reader) -> Option<MediaConfig> {
         key_frame_s,
         pre_event_s,
         camera: camera?,
-        microphone: microphone?,
-        speaker: speaker?,
+        sound: sound?,
     })
 }
 
@@ -86,7 +70,7 @@ fn source(r: &mut Reader, driver: &str, file: &str) -> Option<SourceDriver> {
     }
 }
 
-fn file_of(r: &mut Reader, driver: &str, file: &str) -> Option<PathBuf> {
+pub(super) fn file_of(r: &mut Reader, driver: &str, file: &str) -> Option<PathBuf> {
     let path = r.optional_path(file);
     if path.is_none() {
         r.fail(driver, format!("driver \"file\" needs {file}, found none"));
