@@ -5,6 +5,7 @@
 mod call;
 mod check;
 mod demo;
+mod echo;
 mod figures;
 mod page;
 mod relay;
@@ -44,6 +45,8 @@ enum What {
     },
     /// The figures of the call.
     Call(call::Arguments),
+    /// The figures of the echo canceller.
+    Echo(echo::Arguments),
     /// One end of a wire with delay between two network namespaces (used by `call` itself).
     Relay(relay::Arguments),
 }
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
             What::Demo { dir } => demo::run(&dir).await,
             What::Check { dir, shots, media } => check::run(&dir, &shots, &media).await,
             What::Call(arguments) => call::run(&arguments).await,
+            What::Echo(arguments) => echo::run(&arguments),
             What::Relay(arguments) => relay::run(&arguments).await,
         }
     });

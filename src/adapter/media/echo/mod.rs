@@ -151,3 +151,54 @@ fn to_float(samples: &[i16; PERIOD], out: &mut [f32; PERIOD]) {
         *out = f32::from(*sample) / 32768.0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bursts of noise, as loud as speech, the same in every run.
+    fn bursts(count: usize) -> Vec<i16> {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as i16 >> 3
+        };
+        (0..count).map(|n| if n / 7200 % 3 < 2 { next() } else { 0 }).collect()
+    }
+
+    /// Loss of the echo, dB, in each second.
+    fn losses(settings: &EchoSettings, delay: usize) -> Vec<f64> {
+        let far = bursts(48_000 * 5);
+        let mut canceller = Canceller::new(settings);
+        let (mut before, mut after) = ([0.0; 5], [0.0; 5]);
+        for (n, block) in far.chunks_exact(PERIOD).enumerate() {
+            let at = |k: usize| (n * PERIOD + k).checked_sub(delay).map_or(0, |at| far[at] / 4);
+            let reference: [i16; PERIOD] = block.try_into().unwrap();
+            let microphone: [i16; PERIOD] = std::array::from_fn(at);
+            let mut out = [0; PERIOD];
+            canceller.process(&reference, &microphone, &mut out);
+            let power = |block: &[i16]| block.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
+            before[n / 100] += power(&microphone);
+            after[n / 100] += power(&out);
+        }
+        before.iter().zip(after).map(|(before, after)| 10.0 * (before / f64::max(after, 1.0)).log10()).collect()
+    }
+
+    #[test]
+    fn echo_is_gone_after_a_second_wherever_it_comes_from() {
+        for delay in [480, 2880, 7200] {
+            let losses = losses(&EchoSettings::default(), delay);
+            assert!(losses[1] > 20.0 && losses[4] > 30.0, "{delay}: {losses:.1?}");
+        }
+    }
+
+    #[test]
+    fn a_measured_delay_may_be_given_and_nothing_is_done_when_off() {
+        let seeded = losses(&EchoSettings { delay_ms: Some(60), ..EchoSettings::default() }, 2880);
+        assert!(seeded[1] > 20.0 && seeded[4] > 30.0, "{seeded:.1?}");
+        let off = losses(&EchoSettings { on: false, ..EchoSettings::default() }, 480);
+        assert!(off.iter().all(|loss| loss.abs() < 0.01), "{off:.1?}");
+    }
+}
