@@ -65,14 +65,20 @@ fn what_the_card_hears_is_recorded_and_sent_without_a_gap() {
         drop(playing);
         let [person, _] = listen(&kiosk.store.file(incident, 5));
         let middle = &person[24_000..person.len() - 9600];
-        println!("tone {:.3}, purity {:.1} dB, breaks {}", tone(middle, 1000.0), purity(middle, 1000.0), kiosk.media.measures().card_breaks);
+        println!(
+            "tone {:.3}, purity {:.1} dB, breaks {}",
+            tone(middle, 1000.0),
+            purity(middle, 1000.0),
+            kiosk.media.measures().card_breaks
+        );
         assert!((0.28..0.32).contains(&tone(middle, 1000.0)), "{}", tone(middle, 1000.0));
         assert!(purity(middle, 1000.0) > 20.0, "{:.1} dB", purity(middle, 1000.0));
         let stamps: Vec<u32> = std::iter::from_fn(|| from.try_recv().ok())
             .filter(|packet| packet.medium == Medium::Sound)
             .map(|packet| packet.timestamp)
             .collect();
-        let steps: Vec<u32> = stamps.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).filter(|step| *step != 960).collect();
+        let steps: Vec<u32> =
+            stamps.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).filter(|step| *step != 960).collect();
         assert!(stamps.len() > 100 && steps.is_empty(), "{} packets, other steps {steps:?}", stamps.len());
     });
 }
@@ -85,8 +91,12 @@ fn the_officer_is_heard_at_the_card_without_a_gap() {
         let recording = world.record();
         kiosk.media.open_voice(true);
         let officer = Officer::speak(&kiosk.media, 800);
-        let (heard, ()) = kiosk.expect("the officer's first sound", |event| (*event == Event::VoiceHeard).then_some(()));
-        println!("first sound at the card {} ms after it was spoken", heard.duration_since(officer.said_at()).as_millis());
+        let (heard, ()) =
+            kiosk.expect("the officer's first sound", |event| (*event == Event::VoiceHeard).then_some(()));
+        println!(
+            "first sound at the card {} ms after it was spoken",
+            heard.duration_since(officer.said_at()).as_millis()
+        );
         let begins = |samples: &[f64]| samples.iter().position(|sample| sample.abs() > 0.05);
         until("five seconds at the ear", || {
             let samples = recording.heard();
@@ -177,7 +187,9 @@ fn chime_after(world: &sound_world::World, noise_dbfs: f64) -> f64 {
     settings.card.as_mut().unwrap().loudness = loudness;
     let _playing = world.play(&noise(noise_dbfs, 60.0));
     let kiosk = Kiosk::start(MediaSettings { ..settings });
-    until("the noise", || kiosk.media.health().mic_dbfs.is_some_and(|level| (f64::from(level) - noise_dbfs).abs() < 2.0));
+    until("the noise", || {
+        kiosk.media.health().mic_dbfs.is_some_and(|level| (f64::from(level) - noise_dbfs).abs() < 2.0)
+    });
     kiosk.run_for(Duration::from_secs(2));
     let recording = world.record();
     until("the ear", || recording.heard().len() > 4800);

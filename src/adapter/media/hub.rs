@@ -2,8 +2,8 @@
 //! Capture threads call in here; nothing in here waits for a disk, a network or another thread's work.
 
 use std::sync::Arc;
-use std::sync::{Mutex, OnceLock};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;

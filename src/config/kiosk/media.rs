@@ -51,16 +51,7 @@ pub(super) fn read(r: &mut Reader) -> Option<MediaConfig> {
     let pre_event_s = r.integer("media.pre_event_s", 0..=120);
     let camera = source(r, "media.camera.driver", "media.camera.file");
     let sound = sound::read(r);
-    Some(MediaConfig {
-        width,
-        height,
-        fps,
-        bitrate_kbit,
-        key_frame_s,
-        pre_event_s,
-        camera: camera?,
-        sound: sound?,
-    })
+    Some(MediaConfig { width, height, fps, bitrate_kbit, key_frame_s, pre_event_s, camera: camera?, sound: sound? })
 }
 
 fn source(r: &mut Reader, driver: &str, file: &str) -> Option<SourceDriver> {

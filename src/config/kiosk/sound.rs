@@ -125,9 +125,7 @@ fn card(r: &mut Reader, needed: bool) -> Option<CardConfig> {
         volume: percent(r, "media.sound.volume"),
         capture_volume: percent(r, "media.sound.capture_volume"),
         cancel_echo: r.flag("media.sound.cancel_echo"),
-        echo_delay_ms: r
-            .is_set("media.sound.echo_delay_ms")
-            .then(|| r.integer("media.sound.echo_delay_ms", 0..=400)),
+        echo_delay_ms: r.is_set("media.sound.echo_delay_ms").then(|| r.integer("media.sound.echo_delay_ms", 0..=400)),
         noise: r.choice(
             "media.sound.noise_suppression",
             &[

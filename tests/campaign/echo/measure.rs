@@ -40,16 +40,16 @@ fn speech_band(signal: &[f64]) -> Vec<f64> {
 /// Delay (samples) of what comes out against what went in, by the best fit over the whole of both.
 pub fn delay_of(signal: &[f64], out: &[f64], most: usize) -> usize {
     let end = signal.len().min(out.len()) - most;
-    let fit = |delay: usize| -> f64 {
-        (0..end).step_by(3).map(|n| signal[n] * out[n + delay]).sum::<f64>()
-    };
+    let fit = |delay: usize| -> f64 { (0..end).step_by(3).map(|n| signal[n] * out[n + delay]).sum::<f64>() };
     (0..most).max_by(|a, b| fit(*a).total_cmp(&fit(*b))).unwrap_or(0)
 }
 
 /// Beginnings of the frames that hold speech.
 fn active(signal: &[f64], from: f64, to: f64) -> Vec<usize> {
-    let frames: Vec<usize> =
-        ((from * RATE) as usize..(to * RATE) as usize).step_by(FRAME).take_while(|at| at + 3 * FRAME < signal.len()).collect();
+    let frames: Vec<usize> = ((from * RATE) as usize..(to * RATE) as usize)
+        .step_by(FRAME)
+        .take_while(|at| at + 3 * FRAME < signal.len())
+        .collect();
     let loudest = frames.iter().map(|at| power(&signal[*at..at + FRAME])).fold(0.0, f64::max);
     let floor = loudest * 10_f64.powf(-PAUSE_DB / 10.0);
     frames.into_iter().filter(|at| power(&signal[*at..at + FRAME]) > floor).collect()

@@ -99,7 +99,10 @@ pub fn voice(name: &str) -> anyhow::Result<Vec<f64>> {
     if bytes.get(22..28) != Some(&[1, 0, 0x80, 0xbb, 0, 0]) {
         bail!("{path}: expected 48 kHz mono");
     }
-    Ok(bytes[at + 8..].chunks_exact(2).map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0).collect())
+    Ok(bytes[at + 8..]
+        .chunks_exact(2)
+        .map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0)
+        .collect())
 }
 
 /// Words with pauses as in speech.

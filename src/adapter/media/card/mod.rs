@@ -137,9 +137,8 @@ impl Card {
         });
         let theirs = Arc::clone(&shared);
         // Made on its thread, which the canceller never leaves.
-        let thread = std::thread::Builder::new()
-            .name("sound-card".into())
-            .spawn(move || Worker::new(settings, theirs).run())?;
+        let thread =
+            std::thread::Builder::new().name("sound-card".into()).spawn(move || Worker::new(settings, theirs).run())?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
