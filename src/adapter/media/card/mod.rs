@@ -299,14 +299,16 @@ impl Worker {
             let mut block = [0; PERIOD];
             let waits = lock(&self.shared.play).pull(self.shared.timeline.now(), &mut block);
             self.loudness.play(&mut block);
-            if way.write(&block)? {
-                self.reference.played(&block);
-                *moved = Instant::now();
-                *wait = FIRST_WAIT;
-                lock(&self.shared.trouble[Way::Out as usize]).take();
-                if let Some(mouth) = lock(&self.shared.mouth).as_mut() {
-                    mouth();
-                }
+            if !way.write(&block)? {
+                // It ran dry under our hands, or has less room than it said: the next round sees.
+                break;
+            }
+            self.reference.played(&block);
+            *moved = Instant::now();
+            *wait = FIRST_WAIT;
+            lock(&self.shared.trouble[Way::Out as usize]).take();
+            if let Some(mouth) = lock(&self.shared.mouth).as_mut() {
+                mouth();
             }
             smooth(&self.shared.delay, waits + way.delay());
         }
