@@ -32,9 +32,7 @@ use sos::adapter::upload::{RETRY_REFUSED, UploadConfig, Uploader};
 use sos::config::KioskConfig;
 use sos::config::change::keeper::Keeper;
 use sos::config::change::start::{Start, start};
-use sos::config::kiosk::{
-    MediaConfig, MicrophoneDriver, NoiseLevel, SoundConfig, SourceDriver, SpeakerDriver,
-};
+use sos::config::kiosk::{MediaConfig, MicrophoneDriver, NoiseLevel, SoundConfig, SourceDriver, SpeakerDriver};
 use sos::config::load::Layers;
 use sos::kiosk::control::{Control, Services};
 use sos::kiosk::ports::{Board, Fragments, Hand, KeptPress, Store};
