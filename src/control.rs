@@ -164,6 +164,12 @@ pub struct Status {
     /// How the configuration stands.
     #[serde(default)]
     pub config: ConfigState,
+    /// What the camera gives by itself, and whether that has to be adapted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camera: Option<String>,
+    /// The H.264 encoder, and which was wanted and failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<String>,
 }
 
 /// What the kiosk is doing.

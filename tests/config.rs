@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sos::config::kiosk::{BiasConfig, KEYS, LineConfig, PanelConfig, PanelDriver, SourceDriver};
+use sos::config::kiosk::{
+    BiasConfig, CameraDriver, EncoderChoice, KEYS, LineConfig, PanelConfig, PanelDriver, RtspCamera,
+};
 use sos::config::{KioskConfig, Layers, Reader};
 use sos::wire::Output;
 use tempfile::TempDir;
@@ -48,7 +50,7 @@ fn a_short_file_and_the_defaults_make_a_kiosk() {
     assert_eq!(config.centre.ca, dir.path().join("ca.pem"), "relative to the file that sets it");
     assert_eq!(config.centre.identity.key, PathBuf::from("/etc/sos-kiosk/kiosk.key"));
     assert_eq!((config.media.width, config.media.height, config.media.fps), (1280, 720, 25));
-    assert_eq!(config.media.camera, SourceDriver::Test);
+    assert_eq!((config.media.camera, config.media.encoder), (CameraDriver::Test, EncoderChoice::Auto));
     assert!(config.rtc.udp && config.rtc.tcp && config.rtc.standby);
 }
 
@@ -82,7 +84,7 @@ fn every_error_names_file_line_and_key() {
         ("[media]\ncamera = 3", "c.toml:14: media.camera: expected a section, found 3"),
         (
             "[media.camera]\ndriver = \"v4l\"",
-            "c.toml:14: media.camera.driver: expected \"test\" or \"file\", found \"v4l\"",
+            "c.toml:14: media.camera.driver: expected \"test\" or \"file\" or \"v4l2\" or \"libcamera\" or \"rtsp\", found \"v4l\"",
         ),
         (
             "[media.camera]\ndriver = \"file\"",
@@ -100,6 +102,35 @@ fn every_error_names_file_line_and_key() {
         ),
     ] {
         assert_eq!(errors(&format!("{GOOD}{line}\n")), [wanted], "{line}");
+    }
+}
+
+#[test]
+fn each_camera_names_what_it_needs() {
+    let camera = |lines: &str| {
+        let dir = TempDir::new().expect("a directory");
+        let text = format!("{GOOD}[media]\nencoder = \"openh264\"\n[media.camera]\n{lines}\n");
+        let config = KioskConfig::load(&Layers::only(write(&dir, "c.toml", &text))).expect("right");
+        assert_eq!(config.media.encoder, EncoderChoice::OpenH264);
+        config.media.camera
+    };
+    let device = "/dev/v4l/by-id/usb-cam".to_owned();
+    assert_eq!(camera("driver = \"v4l2\"\ndevice = \"/dev/v4l/by-id/usb-cam\""), CameraDriver::V4l2 { device });
+    assert_eq!(camera("driver = \"libcamera\""), CameraDriver::Libcamera { device: None });
+    let url = "rtsp://192.168.7.2:554/live".to_owned();
+    let file = "driver = \"rtsp\"\nurl = \"rtsp://192.168.7.2:554/live\"\ncredentials = \"/c\"\ntransport = \"udp\"";
+    let credentials = Some(PathBuf::from("/c"));
+    assert_eq!(camera(file), CameraDriver::Rtsp(RtspCamera { url, credentials, tcp: false }));
+
+    let wrong = |lines: &str| errors(&format!("{GOOD}[media.camera]\n{lines}\n"));
+    let wants = "c.toml:14: media.camera.driver: driver \"v4l2\" needs media.camera.device, found none";
+    assert_eq!(wrong("driver = \"v4l2\""), [wants]);
+    let wants = "c.toml:14: media.camera.driver: driver \"rtsp\" needs media.camera.url, found none";
+    assert_eq!(wrong("driver = \"rtsp\""), [wants]);
+    // A password in the address would be in every log.
+    for url in ["rtsp://user:secret@192.168.7.2/live", "http://192.168.7.2", "rtsp://"] {
+        let found = wrong(&format!("driver = \"rtsp\"\nurl = \"{url}\""));
+        assert!(found[0].starts_with("c.toml:15: media.camera.url: expected \"rtsp://host"), "{found:?}");
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
+use support::centre_side::{Api, run};
 use support::officer::{Browser, Officer};
 use support::way::Way;
-use support::world::{Api, Options, World, run};
+use support::world::{Options, World};
 use support::{until, wall_us};
 use tokio::process::Command;
 

@@ -6,24 +6,13 @@ mod media_support;
 use std::path::Path;
 use std::time::Duration;
 
-use media_support::{Kiosk, Officer, listen, probe, rms, settings, tool, until};
+use media_support::{Kiosk, Officer, cleared, listen, probe, raised, rms, settings, tool, until};
 use sos::adapter::media::{CameraSource, MediaSettings, MicrophoneSource, Speaker};
 use sos::kiosk::ports::{Media, Medium};
 use sos::machine::Event;
 use sos::wire::IncidentId;
 use sos::wire::up::FaultKind;
 use tokio::sync::mpsc;
-
-fn raised(kind: FaultKind) -> impl Fn(&Event) -> Option<String> {
-    move |event| match event {
-        Event::FaultRaised(fault) if fault.kind == kind => Some(fault.detail.clone()),
-        _ => None,
-    }
-}
-
-fn cleared(kind: FaultKind) -> impl Fn(&Event) -> Option<()> {
-    move |event| (*event == Event::FaultCleared(kind)).then_some(())
-}
 
 fn film(path: &Path) {
     // Written under another name and renamed: the kiosk must not find half a file.

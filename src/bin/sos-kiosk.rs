@@ -23,16 +23,21 @@ use sos::adapter::leg::{LegAdapter, LegSettings};
 use sos::adapter::link::{LinkAdapter, LinkSettings};
 use sos::adapter::media::card::CardSettings;
 use sos::adapter::media::echo::{EchoSettings, Noise};
+use sos::adapter::media::encoder::Codec;
+use sos::adapter::media::late::LateMedia;
 use sos::adapter::media::loudness::LoudnessSettings;
 use sos::adapter::media::prompts::PromptFiles;
-use sos::adapter::media::{CameraSource, MediaAdapter, MediaSettings, MicrophoneSource, Speaker};
+use sos::adapter::media::still::Still;
+use sos::adapter::media::{CameraSource, MediaSettings, MicrophoneSource, RtspSource, Speaker};
 use sos::adapter::store::{NoStore, StoreAdapter};
 use sos::adapter::systemd;
 use sos::adapter::upload::{RETRY_REFUSED, UploadConfig, Uploader};
 use sos::config::KioskConfig;
 use sos::config::change::keeper::Keeper;
 use sos::config::change::start::{Start, start};
-use sos::config::kiosk::{MediaConfig, MicrophoneDriver, NoiseLevel, SoundConfig, SourceDriver, SpeakerDriver};
+use sos::config::kiosk::{
+    CameraDriver, EncoderChoice, MediaConfig, MicrophoneDriver, NoiseLevel, RtspCamera, SoundConfig, SpeakerDriver,
+};
 use sos::config::load::Layers;
 use sos::kiosk::control::{Control, Services};
 use sos::kiosk::ports::{Board, Fragments, Hand, KeptPress, Store};
@@ -153,6 +158,7 @@ async fn live(start: Start, layers: &Layers) -> anyhow::Result<End> {
     let watchdog = tokio::spawn(systemd::watchdog(move || progress.check()));
     let mut shell = tokio::spawn(shell.run(events, questions, stopped));
     let control = tokio::spawn(control.with_hand(hand).serve(services));
+    // The button is armed; picture and sound follow.
     systemd::ready();
     info!(id = %config.id, version = env!("CARGO_PKG_VERSION"), "ready");
     let (mut failed, mut restart) = (false, false);
@@ -225,7 +231,7 @@ fn setup(config: &KioskConfig) -> Setup {
 struct Made {
     parts: Parts,
     hand: Option<Arc<dyn Hand>>,
-    media: Arc<MediaAdapter>,
+    media: Arc<LateMedia>,
     _delivery: Option<Uploader>,
 }
 
@@ -245,7 +251,8 @@ fn make(config: &KioskConfig, inbox: &Inbox) -> anyhow::Result<Made> {
     };
     let (link, reader) = LinkAdapter::start(link, inbox.clone()).context("link")?;
     let Kept { store, fragments, restored, delivery } = store(config, inbox)?;
-    let media = MediaAdapter::start(media(&config.media), inbox.clone(), fragments).context("media")?;
+    // They come later than READY: the button does not wait for an encoder.
+    let media = LateMedia::start(media(&config.media, reference(config)), inbox.clone(), fragments).context("media")?;
     let rtc =
         LegSettings { standby: config.rtc.standby, udp: config.rtc.udp, tcp: config.rtc.tcp, addresses: Vec::new() };
     let leg = Arc::new(LegAdapter::start(rtc, inbox.clone(), link.clone(), media.clone()));
@@ -284,7 +291,7 @@ fn store(config: &KioskConfig, inbox: &Inbox) -> anyhow::Result<Kept> {
     }
 }
 
-fn media(config: &MediaConfig) -> MediaSettings {
+fn media(config: &MediaConfig, reference: Option<Still>) -> MediaSettings {
     let sound = &config.sound;
     MediaSettings {
         width: pixels(config.width),
@@ -293,10 +300,15 @@ fn media(config: &MediaConfig) -> MediaSettings {
         bitrate_kbit: config.bitrate_kbit,
         key_frame_interval: Duration::from_secs(config.key_frame_s.into()),
         pre_event: Duration::from_secs(config.pre_event_s.into()),
-        camera: match &config.camera {
-            SourceDriver::Test => CameraSource::Test,
-            SourceDriver::File(path) => CameraSource::File(path.clone()),
+        camera: camera(&config.camera),
+        encoder: match config.encoder {
+            EncoderChoice::Auto => None,
+            EncoderChoice::X264 => Some(Codec::X264),
+            EncoderChoice::OpenH264 => Some(Codec::OpenH264),
+            EncoderChoice::V4l2 => Some(Codec::V4l2),
         },
+        watch: config.watch,
+        reference,
         microphone: match &sound.microphone {
             MicrophoneDriver::Test => MicrophoneSource::Test,
             MicrophoneDriver::File(path) => MicrophoneSource::File(path.clone()),
@@ -338,6 +350,31 @@ fn card(sound: &SoundConfig) -> Option<CardSettings> {
         },
         loudness: LoudnessSettings { loud_dbfs: card.loud_noise_dbfs, most_cut_db: card.quiet_cut_db.into() },
     })
+}
+
+fn camera(driver: &CameraDriver) -> CameraSource {
+    match driver {
+        CameraDriver::Test => CameraSource::Test,
+        CameraDriver::File(path) => CameraSource::File(path.clone()),
+        CameraDriver::V4l2 { device } => CameraSource::V4l2(device.clone()),
+        CameraDriver::Libcamera { device } => CameraSource::Libcamera(device.clone()),
+        CameraDriver::Rtsp(RtspCamera { url, credentials, tcp }) => {
+            CameraSource::Rtsp(RtspSource { url: url.clone(), credentials: credentials.clone(), tcp: *tcp })
+        }
+    }
+}
+
+/// What the camera should see, if that was kept (by a self-test); without it the first picture is the reference.
+fn reference(config: &KioskConfig) -> Option<Still> {
+    let path = config.store_dir.join("camera-reference.pgm");
+    match Still::load(&path) {
+        Ok(still) => Some(still),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            warn!(path = %path.display(), %error, "the camera's reference still is not used");
+            None
+        }
+    }
 }
 
 fn pixels(configured: u32) -> u16 {

@@ -19,7 +19,7 @@ pub const EXIT_CODES: &str = "Exit codes:
   8   config: the change was undone, the centre's echo did not come
   9   selftest: a part failed, or could not be tested though it was asked for by name
   10  enrol: not done
-  11  logs, support, generate: a file or a program is not to be had";
+  11  logs, support: a file or a program is not to be had";
 
 /// Asks, tests and changes the emergency-call kiosk.
 #[derive(Debug, Parser)]

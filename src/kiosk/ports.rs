@@ -81,6 +81,15 @@ pub struct MediaHealth {
     pub mic_dbfs: Option<f32>,
 }
 
+/// What the media pipeline consists of on this board, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MediaInventory {
+    /// What the camera gives by itself, and whether that has to be adapted.
+    pub camera: Option<String>,
+    /// The encoder, and which was wanted and failed.
+    pub encoder: Option<String>,
+}
+
 /// The always-on pipeline: gates, the officer's voice, prompts, recording.
 pub trait Media: Send + Sync {
     /// Lets live packets out into `to` and forces a key frame at once. A full channel drops packets
@@ -102,6 +111,10 @@ pub trait Media: Send + Sync {
     fn stop_recording(&self, incident: IncidentId);
     /// What can be proved now.
     fn health(&self) -> MediaHealth;
+    /// What it consists of.
+    fn inventory(&self) -> MediaInventory {
+        MediaInventory::default()
+    }
 }
 
 /// The media leg to the centre's gateway. Its state comes as events.

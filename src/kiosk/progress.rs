@@ -11,8 +11,13 @@ use super::ports::MediaHealth;
 use crate::wire::limits::HEARTBEAT_EVERY;
 use crate::wire::up::{Fault, FaultKind};
 
-/// A part that has not moved for this long has stalled.
-const STALLED_AFTER: Duration = Duration::from_secs(10);
+/// A part that has not moved for this long has stalled. It is looked at with each heartbeat, so it is known at the
+/// latest 6 s after it stopped; the service manager acts when its watchdog (4 s, `systemd/kiosk/sos-kiosk.service`)
+/// was last fed before that; half a second for the new start: a frozen task brings the service back within 12 s.
+/// Everything that is watched turns at least once a second.
+const STALLED_AFTER: Duration = Duration::from_secs(4);
+/// The core reports with each heartbeat: three of them missed is the same 6 s.
+const SILENT_AFTER: Duration = HEARTBEAT_EVERY.saturating_mul(3);
 /// The pipeline has this long for its first frame.
 const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(30);
 
@@ -41,7 +46,7 @@ impl Progress {
     pub fn check(&self) -> Result<(), String> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let age = last.0.elapsed();
-        if age > HEARTBEAT_EVERY * 3 {
+        if age > SILENT_AFTER {
             return Err(format!("the core has not turned for {:.1} s", age.as_secs_f64()));
         }
         last.1.clone().map_or(Ok(()), Err)
@@ -83,6 +88,16 @@ mod tests {
         let lost = Fault { kind: FaultKind::CameraLost, detail: String::new() };
         assert_eq!(stalled(LONG, frozen, None, &[lost]), None);
         assert!(stalled(LONG, FRESH, Some(LONG), &[]).is_some_and(|why| why.contains("link")));
+    }
+
+    #[test]
+    fn a_frozen_task_is_back_within_12_s() {
+        let unit = include_str!("../../systemd/kiosk/sos-kiosk.service");
+        let watchdog = unit.lines().find_map(|line| line.strip_prefix("WatchdogSec=")?.strip_suffix('s')?.parse().ok());
+        let watchdog = Duration::from_secs(watchdog.expect("the unit has a watchdog in whole seconds"));
+        let start = Duration::from_secs(1);
+        assert!(STALLED_AFTER + HEARTBEAT_EVERY + watchdog + start <= Duration::from_secs(12));
+        assert!(SILENT_AFTER + watchdog + start <= Duration::from_secs(12));
     }
 
     #[test]

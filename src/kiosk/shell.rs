@@ -345,6 +345,7 @@ impl Shell {
     fn status(&self) -> Status {
         let beat = self.heartbeat();
         let ways = self.machine.ways();
+        let media = self.parts.media.inventory();
         Status {
             id: self.setup.id.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -375,6 +376,8 @@ impl Shell {
             link_trouble: self.parts.link.trouble(),
             board: Vitals::default(),
             config: ConfigState::default(),
+            camera: media.camera,
+            encoder: media.encoder,
         }
     }
 }

@@ -12,9 +12,11 @@ use crate::check::speaker_start_us;
 use crate::figures::Figures;
 use crate::page::{HEAR_BURSTS, READ_STAMPS, TONES_AS_MICROPHONE};
 use crate::relay::Wire;
+use crate::support::centre_side::{Api, run as run_command};
 use crate::support::officer::{Browser, Officer};
 use crate::support::wav::Sound;
-use crate::support::world::{Api, Options, World, run as run_command};
+use crate::support::world::{Options, World};
+use crate::usage::rss_mb;
 
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
@@ -376,11 +378,8 @@ async fn at_rest(parts: &[(&str, u32)]) -> Result<Vec<Usage>> {
 fn usage(pid: u32) -> Result<Usage> {
     let list =
         |what: &str| std::fs::read_dir(format!("/proc/{pid}/{what}")).map(|all| all.flatten().collect::<Vec<_>>());
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let kilobytes =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
     let open = list("fd")?;
     // One may be closed while the list is read.
     let files = open.iter().filter_map(|fd| Some(std::fs::read_link(fd.path()).ok()?.display().to_string())).collect();
-    Ok(Usage { counts: [open.len() as f64, list("task")?.len() as f64, kilobytes.unwrap_or(f64::NAN) / 1024.0], files })
+    Ok(Usage { counts: [open.len() as f64, list("task")?.len() as f64, rss_mb(pid)?], files })
 }

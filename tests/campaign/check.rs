@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::page::{RECORD_SOUND, TAKE_SOUND};
+use crate::support::centre_side::run as run_command;
 use crate::support::officer::{Browser, Officer};
 use crate::support::wav::{Sound, found};
-use crate::support::world::{Options, World, run as run_command};
+use crate::support::world::{Options, World};
 use crate::support::{until, wall_us};
 
 /// How alike what arrives and what was sent must be (through two codecs it is 0.99), and how much more than

@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::support::world::{KIOSK, Options, PLACE, World, repository};
+use crate::support::centre_side::repository;
+use crate::support::world::{KIOSK, Options, PLACE, World};
 
 pub async fn run(dir: &Path) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -45,7 +46,8 @@ pub async fn run(dir: &Path) -> Result<()> {
                 },
             },
             _ = health.tick() => {
-                let ended = [&mut world.broker, &mut world.centre, &mut world.kiosk].into_iter().find_map(|part| {
+                let World { side, kiosk, .. } = &mut world;
+                let ended = [&mut side.broker, &mut side.centre, kiosk].into_iter().find_map(|part| {
                     (!part.running()).then(|| format!("{} has ended; its log:\n{}", part.name, part.tail()))
                 });
                 if let Some(ended) = ended {

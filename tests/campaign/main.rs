@@ -1,4 +1,4 @@
-//! The demo, its check and the benchmark of the call, as one program over the tests' world.
+//! The demo, its check and the benchmarks of the call and of the kiosk, as one program over the tests' world.
 //!
 //! `scripts/demo` and `scripts/bench` start it; see there for how it is used.
 
@@ -6,11 +6,14 @@ mod call;
 mod check;
 mod demo;
 mod echo;
+mod encoder;
 mod figures;
+mod kiosk;
 mod page;
 mod relay;
 #[path = "../support/mod.rs"]
 mod support;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +50,10 @@ enum What {
     Call(call::Arguments),
     /// The figures of the echo canceller.
     Echo(echo::Arguments),
+    /// The figures of the kiosk: costs, and broken devices.
+    Kiosk(kiosk::Arguments),
+    /// A bare encoder (used by `kiosk` itself).
+    Encoder(encoder::Arguments),
     /// One end of a wire with delay between two network namespaces (used by `call` itself).
     Relay(relay::Arguments),
 }
@@ -59,6 +66,8 @@ fn main() -> ExitCode {
             What::Check { dir, shots, media } => check::run(&dir, &shots, &media).await,
             What::Call(arguments) => call::run(&arguments).await,
             What::Echo(arguments) => echo::run(&arguments),
+            What::Kiosk(arguments) => kiosk::run(&arguments).await,
+            What::Encoder(arguments) => encoder::run(&arguments),
             What::Relay(arguments) => relay::run(&arguments).await,
         }
     });

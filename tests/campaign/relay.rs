@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio::process::Command;
 
+use crate::support::centre_side::run as run_command;
 use crate::support::process::Process;
-use crate::support::world::run as run_command;
 
 #[derive(clap::Args, Debug)]
 pub struct Arguments {

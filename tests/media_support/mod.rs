@@ -19,6 +19,7 @@ use sos::kiosk::ports::{FragmentError, Fragments, Media, NewFragment};
 use sos::kiosk::{INBOX_SIZE, Stamped};
 use sos::machine::Event;
 use sos::wire::IncidentId;
+use sos::wire::up::FaultKind;
 use tokio::sync::mpsc;
 
 /// Longest wait for anything.
@@ -69,6 +70,19 @@ impl Kiosk {
         let enough = frames() + (span.as_secs_f64() * 25.0).ceil() as u64;
         until("frames", || frames() >= enough);
     }
+}
+
+/// Picks a fault that is raised; its detail.
+pub fn raised(kind: FaultKind) -> impl Fn(&Event) -> Option<String> {
+    move |event| match event {
+        Event::FaultRaised(fault) if fault.kind == kind => Some(fault.detail.clone()),
+        _ => None,
+    }
+}
+
+/// Picks a fault that is cleared.
+pub fn cleared(kind: FaultKind) -> impl Fn(&Event) -> Option<()> {
+    move |event| (*event == Event::FaultCleared(kind)).then_some(())
 }
 
 /// Waits until `done` says so.

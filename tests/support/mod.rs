@@ -3,6 +3,7 @@
 //! The demo, the end-to-end tests and the campaigns all start the same world.
 #![allow(dead_code, reason = "each of the programs that share this uses a part of it")]
 
+pub mod centre_side;
 pub mod officer;
 pub mod process;
 pub mod wav;

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use super::centre_side::CentreSide;
 use super::process::{Process, free_port};
 use super::until;
-use super::world::World;
 
 /// Starting a browser on a loaded machine takes its time.
 const BROWSER_WITHIN: Duration = Duration::from_secs(30);
@@ -80,12 +80,12 @@ impl Officer {
     }
 
     /// Logs in and goes on duty.
-    pub async fn on_duty(&self, world: &World, name: &str) -> Result<()> {
+    pub async fn on_duty(&self, world: &CentreSide, name: &str) -> Result<()> {
         self.log_in(world, name).await?;
         self.go_on_duty().await
     }
 
-    pub async fn log_in(&self, world: &World, name: &str) -> Result<()> {
+    pub async fn log_in(&self, world: &CentreSide, name: &str) -> Result<()> {
         self.client.goto(&world.console()).await?;
         self.find("login-name").await?.send_keys(name).await?;
         self.find("login-password").await?.send_keys(&world.password).await?;

@@ -1,7 +1,9 @@
 //! A video file as a camera: decoded, scaled, looped for ever. The decoder runs ahead by a few frames and
-//! is held back there; whoever shows the frames keeps the pace.
+//! is held back there; whoever shows the frames keeps the pace. A file that is exchanged shows the new film within a
+//! moment; one that is removed is a camera unplugged.
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -40,7 +42,7 @@ impl Film {
     /// [`MediaError::File`] if there is none; what is wrong inside it comes on the pipeline's bus.
     pub fn open(path: &Path, raw_caps: &str) -> Result<(Self, Frames), MediaError> {
         let failed = |why: String| MediaError::File { path: path.to_owned(), why };
-        std::fs::metadata(path).map_err(|error| failed(error.to_string()))?;
+        let opened = Opened::of(path).map_err(|error| failed(error.to_string()))?;
         let pipeline = parse(&format!(
             "filesrc name=file ! decodebin ! videoconvert ! videoscale add-borders=true ! videorate ! {raw_caps} ! \
              appsink name=out sync=false max-buffers=2 enable-last-sample=false"
@@ -54,7 +56,7 @@ impl Film {
         // not take the supervisor with it.
         std::thread::Builder::new()
             .name("film".into())
-            .spawn(move || roll(&pipeline, &out, &to, &ended))
+            .spawn(move || roll(&pipeline, &out, &to, &ended, opened))
             .map_err(|error| failed(error.to_string()))?;
         Ok((film, Frames(Mutex::new(Shown { from, last: None }))))
     }
@@ -72,11 +74,51 @@ impl Drop for Film {
     }
 }
 
+/// Which file it is: another one under the same name differs in one of these.
+#[derive(PartialEq, Eq)]
+struct Identity(u64, u64, u64, i64, i64);
+
+struct Opened {
+    path: PathBuf,
+    identity: Identity,
+    looked: Instant,
+}
+
+impl Opened {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        Ok(Self { path: path.to_owned(), identity: identity(path)?, looked: Instant::now() })
+    }
+}
+
+fn identity(path: &Path) -> std::io::Result<Identity> {
+    let found = std::fs::metadata(path)?;
+    Ok(Identity(found.dev(), found.ino(), found.len(), found.mtime(), found.mtime_nsec()))
+}
+
 /// Passes frames on until nobody wants them; starts again at the end of the file.
-fn roll(pipeline: &gst::Pipeline, out: &gst_app::AppSink, to: &SyncSender<gst::Buffer>, ended: &AtomicBool) {
+fn roll(
+    pipeline: &gst::Pipeline,
+    out: &gst_app::AppSink,
+    to: &SyncSender<gst::Buffer>,
+    ended: &AtomicBool,
+    mut opened: Opened,
+) {
     const POLL: gst::ClockTime = gst::ClockTime::from_mseconds(200);
     let mut any = false;
     while !ended.load(Ordering::Relaxed) {
+        match exchanged(&mut opened) {
+            Ok(false) => {}
+            Ok(true) => {
+                any = false;
+                // Opens the new file; what is wrong with it comes on the bus.
+                let _ = pipeline.set_state(gst::State::Null);
+                let _ = pipeline.set_state(gst::State::Playing);
+            }
+            Err(why) => {
+                gst::element_error!(pipeline, gst::ResourceError::NotFound, ("{}: {why}", opened.path.display()));
+                return;
+            }
+        }
         if let Some(sample) = out.try_pull_sample(POLL) {
             any = true;
             if let Some(buffer) = sample.buffer_owned()
@@ -95,6 +137,19 @@ fn roll(pipeline: &gst::Pipeline, out: &gst_app::AppSink, to: &SyncSender<gst::B
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Whether there is another file under the name now; looks a few times a second.
+fn exchanged(opened: &mut Opened) -> std::io::Result<bool> {
+    const EVERY: Duration = Duration::from_millis(300);
+    if opened.looked.elapsed() < EVERY {
+        return Ok(false);
+    }
+    opened.looked = Instant::now();
+    let now = identity(&opened.path)?;
+    let other = now != opened.identity;
+    opened.identity = now;
+    Ok(other)
 }
 
 impl Frames {

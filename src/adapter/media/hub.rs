@@ -14,7 +14,8 @@ use tracing::warn;
 
 use super::card::Card;
 use super::clock::{Running, SECOND, Timeline};
-use super::deaf::{Turn, Watch};
+use super::deaf::{self, Turn};
+use super::encoder::Encoders;
 use super::fmp4::PictureTrack;
 use super::gate::{After, Gate};
 use super::lock;
@@ -25,6 +26,7 @@ use super::repeat::Repeater;
 use super::ring::{Ring, Unit};
 use super::stereo::{Side, Stereo};
 use super::voice::Voice;
+use super::watch::Watch;
 use crate::kiosk::ports::LivePacket;
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
@@ -68,24 +70,49 @@ pub struct Hub {
     pub level: Mutex<Level>,
     /// The sound card, if there is one; set once, before any part is built.
     pub card: OnceLock<Card>,
-    deaf: Mutex<Watch>,
+    deaf: Mutex<deaf::Watch>,
     /// Before the encoder to the sink of encoded frames.
     pub encode_latency: Latency,
     /// `voice` called to the instant its samples leave the loudspeaker.
     pub voice_latency: Latency,
     /// Delay of the loudspeaker's pipeline, nanoseconds.
     pub speaker_delay: AtomicU64,
+    /// Which encoder the picture goes through.
+    pub encoders: Encoders,
+    /// Whether the picture shows anything.
+    pub watch: Watch,
     ring: Mutex<Ring>,
     recordings: AtomicUsize,
     picture: Mutex<Option<PictureTrack>>,
     encoder: Mutex<Option<Encoder>>,
     progress: [AtomicU64; PARTS.len()],
+    fed: AtomicU64,
+    camera: Mutex<Option<String>>,
+}
+
+/// What the hub is made of.
+pub struct Kit {
+    /// The common time.
+    pub timeline: Timeline,
+    /// Where events go.
+    pub inbox: Inbox,
+    /// The half minute before the press.
+    pub ring: Ring,
+    /// What the kiosk says by itself.
+    pub prompts: Prompts,
+    /// The picture's configuration, as far as it is known.
+    pub picture: Option<PictureTrack>,
+    /// Warmed up.
+    pub encoders: Encoders,
+    /// The watch over the picture.
+    pub watch: Watch,
 }
 
 impl Hub {
     /// A hub with an empty ring.
     #[must_use]
-    pub fn new(timeline: Timeline, inbox: Inbox, ring: Ring, prompts: Prompts, picture: Option<PictureTrack>) -> Self {
+    pub fn new(kit: Kit) -> Self {
+        let Kit { timeline, inbox, ring, prompts, picture, encoders, watch } = kit;
         Self {
             voice: Voice::new(timeline.clone()),
             timeline,
@@ -100,17 +127,44 @@ impl Hub {
             encode_latency: Latency::default(),
             voice_latency: Latency::default(),
             speaker_delay: AtomicU64::new(0),
+            encoders,
+            watch,
             ring: Mutex::new(ring),
             recordings: AtomicUsize::new(0),
             picture: Mutex::new(picture),
             encoder: Mutex::new(None),
             progress: Default::default(),
+            fed: AtomicU64::new(0),
+            camera: Mutex::default(),
         }
     }
 
     /// A part has done its work once more.
     pub fn progressed(&self, part: Part) {
         self.progress[part as usize].store(self.timeline.now().max(1), Ordering::Relaxed);
+    }
+
+    /// A frame has gone into the encoder.
+    pub fn fed(&self) {
+        self.fed.store(self.timeline.now(), Ordering::Relaxed);
+    }
+
+    /// Whether frames go into the encoder and none has come out for a second.
+    #[must_use]
+    pub fn encoder_stuck(&self) -> bool {
+        let out = self.last_progress(Part::Picture).unwrap_or(0);
+        self.fed.load(Ordering::Relaxed) > out + SECOND
+    }
+
+    /// What the camera gives by itself.
+    pub fn tell_camera(&self, gives: String) {
+        *lock(&self.camera) = Some(gives);
+    }
+
+    /// What the camera gives by itself, once that is known.
+    #[must_use]
+    pub fn camera(&self) -> Option<String> {
+        lock(&self.camera).clone()
     }
 
     /// When a part last did its work; `None` before the first time.

@@ -17,17 +17,23 @@
 //! opens a gate, forces a key frame and takes the ring. Each part is a pipeline of its own on the
 //! common time line, so that a broken one is rebuilt (`supervise`) while the others go on.
 
+mod capture;
 pub mod card;
 pub mod clock;
 pub mod cutter;
 mod deaf;
 pub mod echo;
+pub mod encoder;
 mod film;
 pub mod fmp4;
 pub mod gate;
 mod hub;
+pub mod late;
+pub mod look;
 pub mod loudness;
 pub mod measure;
+mod modes;
+mod pace;
 pub mod pcm;
 mod picture;
 mod pipeline;
@@ -36,13 +42,16 @@ mod queue;
 mod recorder;
 mod repeat;
 pub mod ring;
+mod settings;
 mod sound;
 mod speaker;
 mod stamp;
 mod stereo;
+pub mod still;
 mod supervise;
 pub mod synth;
 mod voice;
+mod watch;
 mod wav;
 
 use std::path::PathBuf;
@@ -56,88 +65,13 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{error, warn};
 
-use crate::kiosk::ports::{Fragments, LivePacket, Media, MediaHealth};
+use crate::kiosk::ports::{Fragments, LivePacket, Media, MediaHealth, MediaInventory};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
 use crate::machine::words::Prompt;
 use crate::wire::IncidentId;
 
-/// Where the picture comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CameraSource {
-    /// A moving test pattern.
-    Test,
-    /// A video file, looped.
-    File(PathBuf),
-}
-
-/// Where the person's sound comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MicrophoneSource {
-    /// A voice-like signal.
-    Test,
-    /// A sound file (or the sound of a video file), looped.
-    File(PathBuf),
-    /// The sound card.
-    Card,
-}
-
-/// Where the officer's voice and the prompts go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Speaker {
-    /// Nowhere, at the pace of the clock.
-    Null,
-    /// Into a WAV file (48 kHz, 16 bits, mono), which can be read while it grows. `FILE.json` beside it
-    /// tells the wall clock of its first sample.
-    File(PathBuf),
-    /// The sound card.
-    Card,
-}
-
-/// What the media are to be.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MediaSettings {
-    /// Pixels.
-    pub width: u16,
-    /// Pixels.
-    pub height: u16,
-    /// Frames per second.
-    pub fps: u32,
-    /// Of the picture, kbit/s.
-    pub bitrate_kbit: u32,
-    /// At most this long from one key frame to the next; about the length of a fragment.
-    pub key_frame_interval: Duration,
-    /// How far back the ring reaches.
-    pub pre_event: Duration,
-    /// Camera.
-    pub camera: CameraSource,
-    /// Microphone.
-    pub microphone: MicrophoneSource,
-    /// Loudspeaker.
-    pub speaker: Speaker,
-    /// The sound card, where microphone or loudspeaker is one.
-    pub card: Option<card::CardSettings>,
-    /// Where the spoken sentences are; a chime for each that is missing.
-    pub prompts: prompts::PromptFiles,
-}
-
-impl Default for MediaSettings {
-    fn default() -> Self {
-        Self {
-            width: 1280,
-            height: 720,
-            fps: 30,
-            bitrate_kbit: 1500,
-            key_frame_interval: Duration::from_secs(1),
-            pre_event: Duration::from_secs(30),
-            camera: CameraSource::Test,
-            microphone: MicrophoneSource::Test,
-            speaker: Speaker::Null,
-            card: None,
-            prompts: prompts::PromptFiles::default(),
-        }
-    }
-}
+pub use settings::{CameraSource, MediaSettings, MicrophoneSource, RtspSource, Speaker};
 
 /// Why the media cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -215,12 +149,21 @@ impl MediaAdapter {
         fragments: Arc<dyn Fragments>,
     ) -> Result<Arc<Self>, MediaError> {
         gst::init()?;
-        let avcc = picture::warm_up(&settings)?;
+        let encoders = encoder::Encoders::new(settings.encoder);
+        let avcc = picture::warm_up(&settings, &encoders)?;
         let track = fmp4::PictureTrack { avcc: Bytes::from(avcc), width: settings.width, height: settings.height };
         let timeline = clock::Timeline::begin();
         let prompts = prompts::Prompts::load(&settings.prompts);
         let ring = ring::Ring::new(clock::nanos(settings.pre_event + RING_SPARE), ring_bytes(&settings));
-        let hub = Arc::new(hub::Hub::new(timeline.clone(), inbox.clone(), ring, prompts, Some(track)));
+        let hub = Arc::new(hub::Hub::new(hub::Kit {
+            timeline: timeline.clone(),
+            inbox: inbox.clone(),
+            ring,
+            prompts,
+            picture: Some(track),
+            encoders,
+            watch: watch::Watch::new(settings.watch, settings.reference.clone()),
+        }));
         if let Some(card) = settings.card.clone() {
             start_card(card, &hub)?;
         }
@@ -265,6 +208,12 @@ impl MediaAdapter {
             ring_bytes: self.hub.ring_bytes(),
             card_breaks: self.hub.card.get().map_or(0, card::Card::breaks),
         }
+    }
+
+    /// The newest picture of the camera, small; `None` before the first.
+    #[must_use]
+    pub fn still(&self) -> Option<still::Still> {
+        self.hub.watch.still()
     }
 
     /// Said without waiting: the caller may be the one who empties the inbox.
@@ -348,6 +297,10 @@ impl Media for MediaAdapter {
         if !self.hub.stop_recording(incident) {
             self.overrun(incident);
         }
+    }
+
+    fn inventory(&self) -> MediaInventory {
+        MediaInventory { camera: self.hub.camera(), encoder: Some(self.hub.encoders.inventory()) }
     }
 
     fn health(&self) -> MediaHealth {

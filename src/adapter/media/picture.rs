@@ -1,4 +1,5 @@
-//! The picture: camera -> one encoder -> units for the ring and the recording, and RTP for the call.
+//! The picture: camera -> one encoder -> units for the ring and the recording, and RTP for the call. On its way each
+//! frame is looked at (`watch`).
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -9,8 +10,10 @@ use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
 
 use super::clock::{MS, Running, Timeline};
+use super::encoder::{self, Encoders};
 use super::film::Film;
 use super::hub::{Encoder, Hub, Part};
 use super::pipeline::{element, on_sample, pad, parse, running_time};
@@ -18,7 +21,7 @@ use super::repeat::Repeater;
 use super::ring::Unit;
 use super::stamp::stamp;
 use super::supervise::Built;
-use super::{CameraSource, MediaError, MediaSettings, lock};
+use super::{CameraSource, MediaError, MediaSettings, capture, lock};
 use crate::kiosk::ports::{LivePacket, Medium};
 
 /// A frame that waited this long (the encoder does not keep up) is dropped rather than sent late.
@@ -29,88 +32,68 @@ const LATEST: Running = 200 * MS;
 /// # Errors
 /// [`MediaError`] if an element is missing or the camera's file cannot be read.
 pub fn build(settings: &MediaSettings, hub: &Arc<Hub>) -> Result<Built, MediaError> {
-    let pattern = match &settings.camera {
-        CameraSource::Test => "pattern=smpte75 horizontal-speed=6",
-        CameraSource::File(_) => "pattern=black",
+    let raw = raw_caps(settings);
+    let source = match &settings.camera {
+        CameraSource::Test => ticker("smpte75 horizontal-speed=6", &raw, hub),
+        CameraSource::File(_) => ticker("black", &raw, hub),
+        CameraSource::V4l2(_) | CameraSource::Libcamera(_) | CameraSource::Rtsp(_) => {
+            // Two frames at most: where the encoder is behind, the older one goes.
+            format!("appsrc name=camera is-live=true format=time max-buffers=2 leaky-type=downstream caps=\"{raw}\"")
+        }
     };
-    let source = format!(
-        "videotestsrc name=camera is-live=true {pattern} timestamp-offset={} ! {}",
-        hub.timeline.now(),
-        raw_caps(settings)
-    );
     let pipeline = parse(&format!(
         "{source} ! {encoder} ! tee name=t \
          t. ! rtph264pay name=pay mtu=1200 aggregate-mode=zero-latency config-interval=0 timestamp-offset=0 ! \
               appsink name=live sync=false async=false enable-last-sample=false \
          t. ! appsink name=units sync=false async=false enable-last-sample=false",
-        encoder = encoder(settings),
+        encoder = encoder::description(hub.encoders.current(), settings),
     ))?;
-    let film = match &settings.camera {
+    let mut built = Built::new(pipeline.clone());
+    match &settings.camera {
         CameraSource::Test => {
             stamp(&pad(&pipeline, "camera", "src"), usize::from(settings.width), usize::from(settings.height));
-            None
         }
-        CameraSource::File(path) => Some(film(settings, path, &pipeline)?),
-    };
+        CameraSource::File(path) => {
+            let film = film(settings, path, &pipeline)?;
+            built.also(film.pipeline().clone(), Box::new(film));
+        }
+        CameraSource::V4l2(_) | CameraSource::Libcamera(_) | CameraSource::Rtsp(_) => {
+            let (capture, pacer) = capture::open(settings, hub, element(&pipeline, "camera"))?;
+            built.also(capture, pacer);
+        }
+    }
     drop_late_frames(&pipeline, &hub.timeline);
-    let entered = note_entries(&pipeline);
+    let entered = note_entries(&pipeline, hub);
+    look(&pipeline, settings, hub);
     units(&pipeline, settings, hub, entered);
     live(&pipeline, hub);
     let period = 1_000_000_000 / Running::from(settings.fps.max(1));
     let repeater = Repeater::watch(&pad(&pipeline, "encoder", "sink"), period, hub.timeline.clone())
         .map_err(|why| MediaError::Thread { what: "key frames", why })?;
-    hub.set_encoder(Some(Encoder { pad: pad(&pipeline, "encoder", "src"), repeater }));
-    let mut built = Built::new(pipeline);
-    if let Some(film) = film {
-        built.also(film.pipeline().clone(), Box::new(film));
-    }
+    hub.set_encoder(Some(Encoder { pad: encoder::source_pad(&pipeline), repeater }));
     Ok(built)
 }
 
-/// Encodes a frame of nothing: loads the plug-ins before anyone presses, and tells what the encoder's
-/// parameter sets are, so that a recording can begin before the camera has given its first frame.
+/// Gets the encoder ready: the first one of those that the configuration allows which works. See
+/// [`encoder::Encoders::warm_up`].
 ///
 /// # Errors
-/// [`MediaError`] if an element is missing or the encoder gives nothing.
-pub fn warm_up(settings: &MediaSettings) -> Result<Vec<u8>, MediaError> {
-    let pipeline = parse(&format!(
-        "videotestsrc num-buffers=2 pattern=black ! {} ! {} ! rtph264pay ! fakesink name=end sync=false",
-        raw_caps(settings),
-        encoder(settings)
-    ))?;
-    let bus = pipeline.bus().expect("every pipeline has a bus");
-    let failed = |why: String| MediaError::Pipeline { why };
-    pipeline.set_state(gst::State::Playing).map_err(|error| failed(format!("H.264 encoder: {error}")))?;
-    let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
-    let message = bus.timed_pop_filtered(gst::ClockTime::from_seconds(10), &kinds);
-    let caps = pad(&pipeline, "shape", "src").current_caps();
-    let _ = pipeline.set_state(gst::State::Null);
-    match message.as_ref().map(|message| message.view()) {
-        Some(gst::MessageView::Eos(_)) => caps
-            .and_then(|caps| codec_data(&caps))
-            .ok_or_else(|| failed("the H.264 encoder names no parameter sets".into())),
-        Some(_) => Err(failed(message.as_ref().map_or_else(String::new, super::pipeline::describe))),
-        None => Err(failed("the H.264 encoder gave nothing for 10 s".into())),
-    }
+/// [`MediaError`] if none does.
+pub fn warm_up(settings: &MediaSettings, encoders: &Encoders) -> Result<Vec<u8>, MediaError> {
+    encoders.warm_up(settings, &raw_caps(settings))
+}
+
+/// A live source that keeps the pace. Without the offset a part that is rebuilt would first make up for all the time
+/// since the start.
+fn ticker(pattern: &str, raw: &str, hub: &Hub) -> String {
+    let now = hub.timeline.now();
+    format!("videotestsrc name=camera is-live=true pattern={pattern} timestamp-offset={now} ! {raw}")
 }
 
 fn raw_caps(settings: &MediaSettings) -> String {
     format!(
         "video/x-raw,format=I420,width={},height={},framerate={}/1,pixel-aspect-ratio=1/1",
         settings.width, settings.height, settings.fps
-    )
-}
-
-/// One thread and whole frames (no slices): a frame is out a few milliseconds after it went in. The
-/// parameter sets go ahead of every key frame, so that a decoder can begin at any of them.
-fn encoder(settings: &MediaSettings) -> String {
-    let frames = (settings.key_frame_interval.as_secs_f64() * f64::from(settings.fps)).round().max(1.0);
-    format!(
-        "x264enc name=encoder tune=zerolatency speed-preset=ultrafast threads=1 option-string=sliced-threads=0 \
-         bframes=0 aud=false key-int-max={frames} bitrate={} vbv-buf-capacity=400 ! \
-         video/x-h264,profile=constrained-baseline ! h264parse config-interval=-1 ! \
-         capsfilter name=shape caps=video/x-h264,stream-format=avc,alignment=au",
-        settings.bitrate_kbit
     )
 }
 
@@ -141,7 +124,8 @@ fn drop_late_frames(pipeline: &gst::Pipeline, timeline: &Timeline) {
 /// When each frame went into the encoder, by its running time.
 type Entered = Arc<Mutex<VecDeque<(Running, Instant)>>>;
 
-fn note_entries(pipeline: &gst::Pipeline) -> Entered {
+fn note_entries(pipeline: &gst::Pipeline, hub: &Arc<Hub>) -> Entered {
+    let hub = Arc::clone(hub);
     let entered = Entered::default();
     let noted = Arc::clone(&entered);
     pad(pipeline, "encoder", "sink").add_probe(gst::PadProbeType::BUFFER, move |_, info| {
@@ -151,10 +135,27 @@ fn note_entries(pipeline: &gst::Pipeline) -> Entered {
             if noted.len() > 16 {
                 noted.pop_front();
             }
+            drop(noted);
+            hub.fed();
         }
         gst::PadProbeReturn::Ok
     });
     entered
+}
+
+fn look(pipeline: &gst::Pipeline, settings: &MediaSettings, hub: &Arc<Hub>) {
+    let (width, height) = (u32::from(settings.width), u32::from(settings.height));
+    let shape = gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, width, height).build();
+    let Ok(shape) = shape else { return };
+    let hub = Arc::clone(hub);
+    pad(pipeline, "encoder", "sink").add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(buffer) = info.buffer()
+            && let Some(at) = buffer.pts()
+        {
+            hub.watch.frame(buffer, &shape, at.nseconds(), &hub.inbox);
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 fn units(pipeline: &gst::Pipeline, settings: &MediaSettings, hub: &Arc<Hub>, entered: Entered) {
@@ -166,7 +167,7 @@ fn units(pipeline: &gst::Pipeline, settings: &MediaSettings, hub: &Arc<Hub>, ent
         let (Some(buffer), Some(at)) = (sample.buffer(), running_time(sample)) else { return };
         let caps = sample.caps_owned();
         if caps != known {
-            if let Some(avcc) = caps.as_ref().and_then(codec_data) {
+            if let Some(avcc) = caps.as_ref().and_then(|caps| encoder::codec_data(caps)) {
                 hub.set_codec(&avcc, width, height);
             }
             known = caps;
@@ -185,12 +186,6 @@ fn units(pipeline: &gst::Pipeline, settings: &MediaSettings, hub: &Arc<Hub>, ent
             hub.encode_latency.add(instant.elapsed());
         }
     });
-}
-
-fn codec_data(caps: &gst::Caps) -> Option<Vec<u8>> {
-    let data = caps.structure(0)?.get::<gst::Buffer>("codec_data").ok()?;
-    let map = data.map_readable().ok()?;
-    Some(map.to_vec())
 }
 
 fn live(pipeline: &gst::Pipeline, hub: &Arc<Hub>) {

@@ -1,9 +1,9 @@
 //! The supervisor: builds each part, watches that it makes progress, and rebuilds a broken one with
 //! back-off while the others go on. A part that fails is an event, never an exit.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::card::Way;
 use super::hub::{Hub, PARTS, Part};
 use super::speaker::VoiceInput;
-use super::{CameraSource, MediaError, MediaSettings, join_within, picture, pipeline, report, sound, speaker};
+use super::{MediaError, MediaSettings, join_within, lock, picture, pipeline, report, sound, speaker};
 use crate::machine::Event;
 use crate::wire::up::{Fault, FaultKind};
 
@@ -206,14 +206,18 @@ impl Worker {
 
     fn play(&self, index: usize, built: Built) -> Result<Built, MediaError> {
         let generation = self.slots[index].generation;
+        let said = Arc::new(Mutex::new(None));
         for pipeline in &built.pipelines {
+            let first = Arc::clone(&said);
             self.hub.timeline.carry(pipeline);
             let bus = pipeline.bus().expect("every pipeline has a bus");
             let to = self.to.clone();
             bus.set_sync_handler(move |_, message| {
                 let note = match message.view() {
                     gst::MessageView::Error(_) => {
-                        Some(Note::Trouble { slot: index, generation, why: pipeline::describe(message) })
+                        let why = pipeline::describe(message);
+                        lock(&first).get_or_insert_with(|| why.clone());
+                        Some(Note::Trouble { slot: index, generation, why })
                     }
                     gst::MessageView::Latency(_) => Some(Note::Latency { slot: index, generation }),
                     _ => None,
@@ -230,18 +234,15 @@ impl Worker {
             Ok(()) => Ok(built),
             Err(error) => {
                 stop(built);
-                Err(MediaError::Pipeline { why: error.to_string() })
+                // What the element itself said tells more than that it did not start.
+                let why = lock(&said).take().unwrap_or_else(|| error.to_string());
+                Err(MediaError::Pipeline { why })
             }
         }
     }
 
     fn trouble(&mut self, index: usize, generation: u64, why: String) {
         if self.slots[index].generation == generation && matches!(self.slots[index].state, State::Up { .. }) {
-            // What GStreamer says of a file does not name it.
-            let why = match &self.settings.camera {
-                CameraSource::File(path) if index == Part::Picture as usize => format!("{}: {why}", path.display()),
-                CameraSource::File(_) | CameraSource::Test => why,
-            };
             self.break_down(index, why);
         }
     }
@@ -256,8 +257,15 @@ impl Worker {
         }
     }
 
-    fn break_down(&mut self, index: usize, why: String) {
+    fn break_down(&mut self, index: usize, mut why: String) {
         let slot = &mut self.slots[index];
+        if slot.part == Part::Picture {
+            self.hub.encoders.broke(&why, self.hub.encoder_stuck());
+            // What GStreamer says of a camera does not name it.
+            if let Some(name) = self.settings.camera.name().filter(|name| !why.contains(name)) {
+                why = format!("{name}: {why}");
+            }
+        }
         let until = Instant::now() + slot.wait;
         slot.wait = (slot.wait * 2).min(LONGEST_WAIT);
         if let State::Up { built, .. } = take(slot, until) {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::load::Reader;
+use super::camera::{self, CameraDriver, EncoderChoice};
 use super::sound::{self, SoundConfig};
 
 /// Picture and sound.
@@ -21,18 +22,13 @@ pub struct MediaConfig {
     /// Seconds.
     pub pre_event_s: u32,
     /// Where the picture comes from.
-    pub camera: SourceDriver,
+    pub camera: CameraDriver,
+    /// What encodes it.
+    pub encoder: EncoderChoice,
+    /// Whether a frozen, covered or blurred picture is looked for.
+    pub watch: bool,
     /// Microphone, loudspeaker, prompts.
     pub sound: SoundConfig,
-}
-
-/// Where the picture comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceDriver {
-    /// A pattern.
-    Test,
-    /// A file, over and over.
-    File(PathBuf),
 }
 
 pub(super) fn read(r: &mut Reader) -> Option<MediaConfig> {
@@ -49,16 +45,22 @@ pub(super) fn read(r: &mut Reader) -> Option<MediaConfig> {
     let bitrate_kbit = r.integer("media.bitrate_kbit", 100..=20_000);
     let key_frame_s = r.integer("media.key_frame_s", 1..=5);
     let pre_event_s = r.integer("media.pre_event_s", 0..=120);
-    let camera = source(r, "media.camera.driver", "media.camera.file");
+    let camera = camera::read(r);
+    let encoder = camera::encoder(r);
+    let watch = r.flag("media.camera.watch");
     let sound = sound::read(r);
-    Some(MediaConfig { width, height, fps, bitrate_kbit, key_frame_s, pre_event_s, camera: camera?, sound: sound? })
-}
-
-fn source(r: &mut Reader, driver: &str, file: &str) -> Option<SourceDriver> {
-    match r.choice(driver, &[("test", false), ("file", true)])? {
-        true => file_of(r, driver, file).map(SourceDriver::File),
-        false => Some(SourceDriver::Test),
-    }
+    Some(MediaConfig {
+        width,
+        height,
+        fps,
+        bitrate_kbit,
+        key_frame_s,
+        pre_event_s,
+        camera: camera?,
+        encoder: encoder?,
+        watch,
+        sound: sound?,
+    })
 }
 
 pub(super) fn file_of(r: &mut Reader, driver: &str, file: &str) -> Option<PathBuf> {

@@ -1,6 +1,7 @@
 //! The kiosk's configuration: one validated type. The table of its keys is in `keys`; each section with much to
 //! check has a file of its own.
 
+mod camera;
 mod keys;
 mod media;
 mod panel;
@@ -8,8 +9,9 @@ mod sound;
 
 use std::path::{Path, PathBuf};
 
+pub use camera::{CameraDriver, EncoderChoice, RtspCamera};
 pub use keys::KEYS;
-pub use media::{MediaConfig, SourceDriver};
+pub use media::MediaConfig;
 pub use panel::{BiasConfig, InputConfig, LineConfig, OutputConfig, PanelConfig, PanelDriver};
 pub use sound::{CardConfig, MicrophoneDriver, NoiseLevel, PromptsConfig, SoundConfig, SpeakerDriver};
 
@@ -155,9 +157,25 @@ fn centre(r: &mut Reader) -> Option<CentreAddress> {
         fits.then(|| format!("https://{rest}"))
     });
     let ca = r.path("centre.ca");
-    let identity = Identity { cert: r.path("centre.cert"), key: r.path("centre.key") };
+    let identity = Identity { cert: credential(r, "centre.cert"), key: credential(r, "centre.key") };
     let (broker_host, broker_port) = broker?;
     Some(CentreAddress { broker_host, broker_port, delivery: delivery?, ca, identity })
+}
+
+/// A path, or `credential:NAME`: what the service manager hands over under this name.
+fn credential(r: &mut Reader, key: &str) -> PathBuf {
+    let text = r.text(key);
+    let Some(name) = text.strip_prefix("credential:") else { return r.path(key) };
+    if name.is_empty() || name.starts_with('.') || name.contains('/') {
+        r.fail(key, format!("expected credential:NAME, found {text:?}"));
+    }
+    credential_in(std::env::var_os("CREDENTIALS_DIRECTORY"), name)
+}
+
+/// Where a credential is: in the directory that the service manager made for this service; for whoever is not that
+/// service (`sos-ctl`), where the unit takes it from.
+fn credential_in(directory: Option<std::ffi::OsString>, name: &str) -> PathBuf {
+    directory.map_or_else(|| PathBuf::from("/etc").join(PROGRAM), PathBuf::from).join(name)
 }
 
 /// `host:port`, `[v6]:port`.
@@ -169,4 +187,28 @@ fn host_and_port(text: &str) -> Option<(String, u16)> {
         host.is_empty() || host.contains(['/', ' ', '@', '[', ']']) || (bracketed.is_none() && host.contains(':'));
     let port = port.parse().ok().filter(|port| *port != 0)?;
     (!odd).then(|| (host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn a_credential_is_where_the_service_manager_put_it_and_else_where_the_unit_takes_it_from() {
+        let handed = credential_in(Some("/run/credentials/sos-kiosk.service".into()), "kiosk.key");
+        assert_eq!(handed, Path::new("/run/credentials/sos-kiosk.service/kiosk.key"));
+        assert_eq!(credential_in(None, "kiosk.key"), Path::new("/etc/sos-kiosk/kiosk.key"));
+    }
+
+    #[test]
+    fn a_credentials_name_is_no_path() {
+        for wrong in ["credential:", "credential:../x", "credential:a/b"] {
+            let mut reader = Reader::open(KEYS, &Layers { files: vec![], must_exist: false });
+            reader.layer(Path::new("/x.toml"), &format!("[centre]\nkey = \"{wrong}\"\n"));
+            credential(&mut reader, "centre.key");
+            let errors = reader.finish().expect_err("it is wrong").to_string();
+            assert_eq!(errors, format!("/x.toml:2: centre.key: expected credential:NAME, found {wrong:?}"));
+        }
+    }
 }

@@ -146,7 +146,8 @@ pub async fn second_button_case_and_a_button_held_at_the_start(rig: &mut Rig) ->
     // Down since before the start: no alarm, and a fault when nobody lets go.
     pull(rig, BUTTON, false).await?;
     rig.board.ssh("systemctl restart sos-kiosk").await?;
-    let stuck = kiosk::status_when(&rig.board, "stuck", Duration::from_secs(30), |s| has_fault(s, "button_stuck")).await?;
+    let stuck =
+        kiosk::status_when(&rig.board, "stuck", Duration::from_secs(30), |s| has_fault(s, "button_stuck")).await?;
     ensure!(stuck["incident"].is_null(), "{stuck}");
     pull(rig, BUTTON, true).await?;
     fault(rig, "button_stuck", false).await.map(drop)

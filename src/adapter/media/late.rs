@@ -1,0 +1,195 @@
+//! The media port before there are media: the button is armed first, and picture and sound follow.
+//!
+//! Loading plug-ins and warming up an encoder takes a second on a small board, and a part that is missing may keep
+//! all media away. Neither is a reason for a button that does nothing. What is ordered meanwhile is kept as the state
+//! it leads to (the gate open, the voice open, the recording under way, the last prompt) and given to the media when
+//! they come; while they cannot come, each of their devices counts as lost, and they are tried again.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tracing::{error, info};
+
+use super::{MediaAdapter, MediaError, MediaSettings, lock, report};
+use crate::kiosk::Inbox;
+use crate::kiosk::ports::{Fragments, LivePacket, Media, MediaHealth};
+use crate::machine::Event;
+use crate::machine::words::Prompt;
+use crate::wire::IncidentId;
+use crate::wire::up::{Fault, FaultKind};
+
+/// From one try to the next.
+const RETRY: Duration = Duration::from_secs(5);
+/// What is lost while there are no media.
+const DEVICES: [FaultKind; 3] = [FaultKind::CameraLost, FaultKind::MicrophoneLost, FaultKind::SpeakerLost];
+
+/// The media, now or soon.
+#[derive(Debug)]
+pub struct LateMedia {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+enum State {
+    Awaited(Orders),
+    Here(Arc<MediaAdapter>),
+    Over,
+}
+
+/// What the media are to do when they come.
+#[derive(Debug, Default)]
+struct Orders {
+    recording: Option<(IncidentId, Duration)>,
+    gate: Option<mpsc::Sender<LivePacket>>,
+    voice_open: bool,
+    prompt: Option<Prompt>,
+}
+
+impl LateMedia {
+    /// Starts the media on a thread of their own.
+    ///
+    /// # Errors
+    /// [`MediaError::Thread`] if the system gives none.
+    pub fn start(
+        settings: MediaSettings,
+        inbox: Inbox,
+        fragments: Arc<dyn Fragments>,
+    ) -> Result<Arc<Self>, MediaError> {
+        let late = Arc::new(Self { state: Mutex::new(State::Awaited(Orders::default())), changed: Condvar::new() });
+        let awaited = Arc::clone(&late);
+        let bring = move || awaited.bring(&settings, &inbox, &fragments);
+        std::thread::Builder::new()
+            .name("media-start".into())
+            .spawn(bring)
+            .map_err(|why| MediaError::Thread { what: "start of the media", why })?;
+        Ok(late)
+    }
+
+    fn bring(&self, settings: &MediaSettings, inbox: &Inbox, fragments: &Arc<dyn Fragments>) {
+        let mut lost = false;
+        while matches!(*lock(&self.state), State::Awaited(_)) {
+            match MediaAdapter::start(settings.clone(), inbox.clone(), Arc::clone(fragments)) {
+                Ok(media) => {
+                    if lost {
+                        DEVICES.into_iter().for_each(|kind| report(inbox, Event::FaultCleared(kind)));
+                    }
+                    return self.arrived(media);
+                }
+                Err(why) => {
+                    if !lost {
+                        error!(%why, "no picture and no sound; alarms go on");
+                        for kind in DEVICES {
+                            report(inbox, Event::FaultRaised(Fault { kind, detail: why.to_string() }));
+                        }
+                    }
+                    lost = true;
+                }
+            }
+            let awaited = |state: &mut State| matches!(state, State::Awaited(_));
+            // Whichever way it ends, the loop looks again.
+            drop(self.changed.wait_timeout_while(lock(&self.state), RETRY, awaited));
+        }
+    }
+
+    fn arrived(&self, media: Arc<MediaAdapter>) {
+        let mut state = lock(&self.state);
+        match std::mem::replace(&mut *state, State::Here(Arc::clone(&media))) {
+            State::Awaited(orders) => {
+                info!("picture and sound are there");
+                // Under the lock: what is ordered from now on comes after what was ordered before.
+                orders.give(&*media);
+            }
+            State::Over => {
+                *state = State::Over;
+                drop(state);
+                media.shut_down();
+            }
+            // One thread brings the media, once.
+            State::Here(_) => {}
+        }
+    }
+
+    /// Stops everything, or sees to it that nothing starts; see [`MediaAdapter::shut_down`].
+    pub fn shut_down(&self) {
+        let before = std::mem::replace(&mut *lock(&self.state), State::Over);
+        self.changed.notify_all();
+        if let State::Here(media) = before {
+            media.shut_down();
+        }
+    }
+
+    /// Does it now, or keeps it as the state it leads to.
+    fn order(&self, now: impl FnOnce(&MediaAdapter), later: impl FnOnce(&mut Orders)) {
+        let media = match &mut *lock(&self.state) {
+            State::Awaited(orders) => return later(orders),
+            State::Here(media) => Arc::clone(media),
+            State::Over => return,
+        };
+        now(&media);
+    }
+}
+
+impl Orders {
+    fn give(self, media: &dyn Media) {
+        if let Some((incident, before)) = self.recording {
+            media.start_recording(incident, before);
+        }
+        if let Some(to) = self.gate {
+            media.open_gate(to);
+        }
+        if self.voice_open {
+            media.open_voice(true);
+        }
+        if let Some(prompt) = self.prompt {
+            media.prompt(prompt);
+        }
+    }
+}
+
+impl Media for LateMedia {
+    fn open_gate(&self, to: mpsc::Sender<LivePacket>) {
+        let later = to.clone();
+        self.order(|media| media.open_gate(to), |orders| orders.gate = Some(later));
+    }
+
+    fn close_gate(&self) {
+        self.order(Media::close_gate, |orders| orders.gate = None);
+    }
+
+    fn force_key_frame(&self) {
+        // The first frame is a key frame.
+        self.order(Media::force_key_frame, |_| {});
+    }
+
+    fn voice(&self, rtp: Bytes) {
+        self.order(|media| media.voice(rtp), |_| {});
+    }
+
+    fn open_voice(&self, open: bool) {
+        self.order(|media| media.open_voice(open), |orders| orders.voice_open = open);
+    }
+
+    fn prompt(&self, prompt: Prompt) {
+        self.order(|media| media.prompt(prompt), |orders| orders.prompt = Some(prompt));
+    }
+
+    fn start_recording(&self, incident: IncidentId, before: Duration) {
+        let later = |orders: &mut Orders| orders.recording = Some((incident, before));
+        self.order(|media| media.start_recording(incident, before), later);
+    }
+
+    fn stop_recording(&self, incident: IncidentId) {
+        let later = |orders: &mut Orders| orders.recording = orders.recording.filter(|(other, _)| *other != incident);
+        self.order(|media| media.stop_recording(incident), later);
+    }
+
+    fn health(&self) -> MediaHealth {
+        match &*lock(&self.state) {
+            State::Here(media) => media.health(),
+            State::Awaited(_) | State::Over => MediaHealth::default(),
+        }
+    }
+}

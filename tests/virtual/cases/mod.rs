@@ -1,0 +1,143 @@
+//! The cases, in order, and the rig they run on.
+
+mod call;
+mod config;
+mod package;
+mod panel;
+mod power;
+mod service;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::Arguments;
+use crate::board::{Board, HOST};
+use crate::figures::Figures;
+use crate::kiosk;
+use crate::support::centre_side::CentreSide;
+use crate::support::officer::{Browser, Officer};
+use crate::support::world::Options;
+
+pub const AIGERIM: &str = "aigerim";
+pub const DAULET: &str = "daulet";
+
+/// What every case gets.
+pub struct Rig {
+    pub arguments: Arguments,
+    pub board: Board,
+    pub side: CentreSide,
+    pub figures: Figures,
+    pub dir: PathBuf,
+    officer: Option<Officer>,
+}
+
+impl Rig {
+    /// The board is on, the kiosk's package is there, enrolled, and the kiosk works.
+    pub async fn works(&mut self) -> Result<()> {
+        if !self.board.is_on() {
+            self.board.boot(&[]).await?;
+        }
+        if self.board.ssh_status("test -x /usr/bin/sos-kiosk").await?.0 != Some(0) {
+            kiosk::install(&self.board, &self.arguments.kiosk[0]).await?;
+        }
+        if self.board.ssh_status("test -s /etc/sos-kiosk/kiosk.key").await?.0 != Some(0) {
+            kiosk::enrol(&self.board, &self.side, "").await?;
+        }
+        self.board.ssh("systemctl is-active -q sos-kiosk || systemctl restart sos-kiosk").await?;
+        kiosk::works(&self.board).await.map(drop)
+    }
+
+    /// An officer on duty at a real browser.
+    pub async fn officer(&mut self) -> Result<&Officer> {
+        if self.officer.is_none() {
+            let officer = Officer::open(&Browser::default(), &self.side.dir).await?;
+            officer.on_duty(&self.side, AIGERIM).await?;
+            self.officer = Some(officer);
+        }
+        self.officer.as_ref().context("just opened")
+    }
+}
+
+/// Which cases run, and what came of them.
+struct Tally {
+    only: Vec<String>,
+    passed: usize,
+    failed: Vec<String>,
+    left_out: usize,
+}
+
+impl Tally {
+    fn wants(&mut self, name: &str) -> bool {
+        let wanted = self.only.is_empty() || self.only.iter().any(|word| name.contains(word.as_str()));
+        self.left_out += usize::from(!wanted);
+        wanted
+    }
+
+    fn note(&mut self, name: &str, took: Duration, done: Result<()>) {
+        let seconds = took.as_secs_f64();
+        match done {
+            Ok(()) => {
+                self.passed += 1;
+                eprintln!("ok      {name} ({seconds:.1} s)");
+            }
+            Err(error) => {
+                self.failed.push(name.to_owned());
+                eprintln!("FAILED  {name} ({seconds:.1} s)\n{error:#}\n");
+            }
+        }
+    }
+}
+
+/// Runs them; how many failed.
+pub async fn run(arguments: Arguments) -> Result<usize> {
+    let temporary = tempfile::Builder::new().prefix("sos-virtual-").tempdir()?;
+    let dir = temporary.path().to_owned();
+    let options = Options { centre_address: HOST.to_owned(), pre_event_s: 5, ..Options::default() };
+    let side = CentreSide::start(options, &dir.join("centre")).await?;
+    let board = Board::new(arguments.making.clone(), &dir.join("board")).await?;
+    let only = arguments.only.clone();
+    let mut rig = Rig { arguments, board, side, figures: Figures::default(), dir, officer: None };
+    let mut tally = Tally { only, passed: 0, failed: vec![], left_out: 0 };
+    macro_rules! cases {
+        ($($case:path),+ $(,)?) => {$(
+            if tally.wants(stringify!($case)) {
+                let started = Instant::now();
+                let done = $case(&mut rig).await;
+                tally.note(stringify!($case), started.elapsed(), done);
+            }
+        )+};
+    }
+    cases![
+        service::the_board_boots_and_only_ssh_listens,
+        package::the_package_starts_nothing_before_the_kiosk_is_enrolled,
+        service::it_is_ready_within_a_second_without_a_network,
+        service::the_daemon_is_confined,
+        call::a_press_brings_an_officer_and_both_are_heard,
+        service::only_ssh_listens_on_a_kiosk_that_works,
+        service::a_frozen_daemon_is_back_in_time,
+        panel::a_gpio_edge_lights_the_lamp_in_time,
+        panel::second_button_case_and_a_button_held_at_the_start,
+        panel::an_officer_switches_the_strobe,
+        panel::a_chip_that_goes_is_a_fault_and_heals,
+        panel::a_gpio_edge_through_rppal_is_a_press,
+        power::a_recording_cut_by_a_power_cut_plays_up_to_the_cut,
+        power::a_frozen_system_resets_the_board,
+        config::a_change_that_cuts_the_kiosk_off_is_undone,
+        package::an_upgrade_keeps_everything_and_restarts_at_once,
+        package::the_centres_package_runs_broker_and_centre,
+        package::removed_and_purged_nothing_of_it_is_left,
+    ];
+    if let Some(officer) = rig.officer.take() {
+        officer.close().await?;
+    }
+    if rig.board.is_on() {
+        rig.board.cut_power().await?;
+    }
+    rig.side.stop().await?;
+    println!("{}", rig.figures.json());
+    let (passed, failed, left_out) = (tally.passed, tally.failed.len(), tally.left_out);
+    eprintln!("virtual: {passed} passed, {failed} failed, {left_out} skipped");
+    Ok(failed)
+}

@@ -1,0 +1,77 @@
+//! Power cuts and resets: what is on the disk, and that the board comes back by itself.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::Rig;
+use super::call::{answered, close, over};
+use crate::kiosk;
+use crate::support::centre_side::run;
+use crate::support::{until, wall_us};
+
+/// Most that a recording may lose at a power cut, seconds.
+const LOST_S: f64 = 2.0;
+/// How much of the call is recorded before the cut.
+const FRAGMENTS: u64 = 8;
+
+async fn recording(rig: &Rig, incident: &str) -> Result<Value> {
+    let list: Value = serde_json::from_str(&rig.board.ssh("sos-ctl recordings list --json").await?)?;
+    let found = list.as_array().into_iter().flatten().find(|one| one["incident"] == *incident);
+    found.cloned().with_context(|| format!("no {incident} in {list}"))
+}
+
+pub async fn a_recording_cut_by_a_power_cut_plays_up_to_the_cut(rig: &mut Rig) -> Result<()> {
+    let incident = answered(rig).await?;
+    until("some of the call on the disk", Duration::from_secs(30), || async {
+        (recording(rig, &incident).await.ok()?["fragments"].as_u64()? >= FRAGMENTS).then_some(())
+    })
+    .await?;
+    let cut = wall_us();
+    rig.board.cut_power().await?;
+
+    // First what is on the disk, before the daemon goes on with it.
+    rig.board.boot(&["systemd.mask=sos-kiosk.service"]).await?;
+    let start = recording(rig, &incident).await?["start_wall_us"].as_i64().context("no start")?;
+    rig.board.ssh(&format!("rm -f /root/cut.mp4; sos-ctl recordings export {incident} /root/cut.mp4")).await?;
+    let file = rig.dir.join("cut.mp4");
+    std::fs::write(&file, rig.board.get("/root/cut.mp4").await?)?;
+    // It plays: every frame is decoded, and nothing is said of it.
+    let said =
+        run(Command::new("ffmpeg").args(["-v", "error", "-xerror", "-i"]).arg(&file).args(["-f", "null", "-"])).await?;
+    ensure!(said.is_empty(), "{}", String::from_utf8_lossy(&said));
+    let length = run(Command::new("ffprobe")
+        .args(["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0"])
+        .arg(&file))
+    .await?;
+    let length: f64 = String::from_utf8(length)?.trim().parse()?;
+    let lost = (cut - start) as f64 / 1e6 - length;
+    rig.figures.add("cut_lost_s", lost);
+    ensure!((-0.5..=LOST_S).contains(&lost), "{lost:.2} s before the cut are lost, expected at most {LOST_S}");
+
+    // Then as on the street: power is back, the kiosk is armed and in the incident it was in.
+    rig.board.cut_power().await?;
+    let on = Instant::now();
+    rig.board.boot(&[]).await?;
+    kiosk::works(&rig.board).await?;
+    rig.figures.add("power_to_working_s", on.elapsed().as_secs_f64());
+    rig.figures.add("power_to_ready_s", kiosk::service(&rig.board).await?.ready_us as f64 / 1e6);
+    let status = kiosk::status(&rig.board).await?;
+    ensure!(status["incident"]["id"] == *incident, "the incident is resumed: {status}");
+    close(rig.officer().await?).await?;
+    over(rig, &incident).await
+}
+
+pub async fn a_frozen_system_resets_the_board(rig: &mut Rig) -> Result<()> {
+    rig.works().await?;
+    let dog = rig.board.ssh("systemctl show -p RuntimeWatchdogUSec --value").await?;
+    ensure!(dog.trim() == "10s", "the package's watchdog is set since the last boot, found {dog:?}");
+    // The first process catches it, says so, and freezes: it feeds nothing any more, while the rest runs on.
+    rig.board.ssh("kill -ABRT 1").await?;
+    let frozen = Instant::now();
+    rig.board.resets(Duration::from_secs(25)).await?;
+    rig.figures.add("reset_s", frozen.elapsed().as_secs_f64());
+    rig.works().await
+}
