@@ -290,3 +290,23 @@ fn what_can_be_understood_of_a_panel_is_saved_from_a_broken_file() {
     let none = PanelConfig::salvage(&Layers::only(dir.path().join("absent.toml")));
     assert_eq!((none.driver, none.outputs.len()), (PanelDriver::Sim, 0));
 }
+
+#[test]
+fn a_sound_card_is_named_and_never_numbered() {
+    let sound = |lines: &str| format!("{GOOD}[media]\nmicrophone.driver = \"alsa\"\n{lines}");
+    let found = errors(&sound(""));
+    assert!(found[0].contains("media.sound.card") && found[0].contains("needs it"), "{found:?}");
+    let found = errors(&sound("sound.card = \"plughw:1,0\"\n"));
+    assert!(found[0].contains("by its name"), "{found:?}");
+    let found = errors(&sound("sound.card = \"plughw:CARD=Box\"\nprompts.languages = \"Kazakh\"\n"));
+    assert!(found[0].contains("media.prompts.languages") && found.len() == 1, "{found:?}");
+    let dir = TempDir::new().expect("a directory");
+    let text = sound("sound.card = \"plughw:CARD=Box\"\nsound.volume = 80\nprompts.languages = \"ru,kk\"\n");
+    let config = KioskConfig::load(&Layers::only(write(&dir, "c.toml", &text))).expect("right");
+    let sound = config.media.sound;
+    assert_eq!(
+        (sound.card.name.as_str(), sound.card.volume, sound.card.echo_delay_ms),
+        ("plughw:CARD=Box", Some(80), None)
+    );
+    assert_eq!(sound.prompts.languages, ["ru", "kk"]);
+}

@@ -21,8 +21,12 @@ use clap::Parser;
 use sos::adapter::board::{BoardAdapter, BoardSettings};
 use sos::adapter::leg::{LegAdapter, LegSettings};
 use sos::adapter::link::{LinkAdapter, LinkSettings};
+use sos::adapter::media::card::CardSettings;
+use sos::adapter::media::echo::{EchoSettings, Noise};
 use sos::adapter::media::encoder::Codec;
 use sos::adapter::media::late::LateMedia;
+use sos::adapter::media::loudness::LoudnessSettings;
+use sos::adapter::media::prompts::PromptFiles;
 use sos::adapter::media::still::Still;
 use sos::adapter::media::{CameraSource, MediaSettings, MicrophoneSource, RtspSource, Speaker};
 use sos::adapter::store::{NoStore, StoreAdapter};
@@ -31,7 +35,9 @@ use sos::adapter::upload::{RETRY_REFUSED, UploadConfig, Uploader};
 use sos::config::KioskConfig;
 use sos::config::change::keeper::Keeper;
 use sos::config::change::start::{Start, start};
-use sos::config::kiosk::{CameraDriver, EncoderChoice, MediaConfig, RtspCamera, SourceDriver, SpeakerDriver};
+use sos::config::kiosk::{
+    CameraDriver, EncoderChoice, MediaConfig, MicrophoneDriver, NoiseLevel, RtspCamera, SoundConfig, SpeakerDriver,
+};
 use sos::config::load::Layers;
 use sos::kiosk::control::{Control, Services};
 use sos::kiosk::ports::{Board, Fragments, Hand, KeptPress, Store};
@@ -286,6 +292,7 @@ fn store(config: &KioskConfig, inbox: &Inbox) -> anyhow::Result<Kept> {
 }
 
 fn media(config: &MediaConfig, reference: Option<Still>) -> MediaSettings {
+    let sound = &config.sound;
     MediaSettings {
         width: pixels(config.width),
         height: pixels(config.height),
@@ -302,16 +309,47 @@ fn media(config: &MediaConfig, reference: Option<Still>) -> MediaSettings {
         },
         watch: config.watch,
         reference,
-        microphone: match &config.microphone {
-            SourceDriver::Test => MicrophoneSource::Test,
-            SourceDriver::File(path) => MicrophoneSource::File(path.clone()),
+        microphone: match &sound.microphone {
+            MicrophoneDriver::Test => MicrophoneSource::Test,
+            MicrophoneDriver::File(path) => MicrophoneSource::File(path.clone()),
+            MicrophoneDriver::Alsa => MicrophoneSource::Card,
         },
-        speaker: match &config.speaker {
+        speaker: match &sound.speaker {
             SpeakerDriver::Null => Speaker::Null,
             SpeakerDriver::File(path) => Speaker::File(path.clone()),
+            SpeakerDriver::Alsa => Speaker::Card,
         },
-        prompts: None,
+        card: card(sound),
+        prompts: PromptFiles {
+            dirs: sound.prompts.own.iter().chain([&sound.prompts.dir]).cloned().collect(),
+            languages: sound.prompts.languages.clone(),
+        },
     }
+}
+
+fn card(sound: &SoundConfig) -> Option<CardSettings> {
+    let (capture, playback) = (sound.microphone == MicrophoneDriver::Alsa, sound.speaker == SpeakerDriver::Alsa);
+    let card = &sound.card;
+    (capture || playback).then(|| CardSettings {
+        name: card.name.clone(),
+        capture,
+        playback,
+        buffer_ms: card.buffer_ms,
+        volume: card.volume,
+        capture_volume: card.capture_volume,
+        echo: EchoSettings {
+            on: card.cancel_echo,
+            delay_ms: card.echo_delay_ms,
+            noise: match card.noise {
+                NoiseLevel::Off => Noise::Keep,
+                NoiseLevel::Low => Noise::Low,
+                NoiseLevel::Moderate => Noise::Moderate,
+                NoiseLevel::High => Noise::High,
+            },
+            most_gain_db: f32::from(u8::try_from(card.most_gain_db).unwrap_or(u8::MAX)),
+        },
+        loudness: LoudnessSettings { loud_dbfs: card.loud_noise_dbfs, most_cut_db: card.quiet_cut_db.into() },
+    })
 }
 
 fn camera(driver: &CameraDriver) -> CameraSource {

@@ -5,6 +5,7 @@
 mod call;
 mod check;
 mod demo;
+mod echo;
 mod encoder;
 mod figures;
 mod kiosk;
@@ -47,6 +48,8 @@ enum What {
     },
     /// The figures of the call.
     Call(call::Arguments),
+    /// The figures of the echo canceller.
+    Echo(echo::Arguments),
     /// The figures of the kiosk: costs, and broken devices.
     Kiosk(kiosk::Arguments),
     /// A bare encoder (used by `kiosk` itself).
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
             What::Demo { dir } => demo::run(&dir).await,
             What::Check { dir, shots, media } => check::run(&dir, &shots, &media).await,
             What::Call(arguments) => call::run(&arguments).await,
+            What::Echo(arguments) => echo::run(&arguments),
             What::Kiosk(arguments) => kiosk::run(&arguments).await,
             What::Encoder(arguments) => encoder::run(&arguments),
             What::Relay(arguments) => relay::run(&arguments).await,

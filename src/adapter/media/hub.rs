@@ -2,31 +2,36 @@
 //! Capture threads call in here; nothing in here waits for a disk, a network or another thread's work.
 
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
+use tracing::warn;
 
+use super::card::Card;
 use super::clock::{Running, SECOND, Timeline};
+use super::deaf::{self, Turn};
 use super::encoder::Encoders;
 use super::fmp4::PictureTrack;
 use super::gate::{After, Gate};
 use super::lock;
 use super::measure::Latency;
+use super::prompts::Prompts;
 use super::queue::{Message, Queue};
 use super::repeat::Repeater;
 use super::ring::{Ring, Unit};
-use super::stereo::Stereo;
-use super::synth::Prompts;
+use super::stereo::{Side, Stereo};
 use super::voice::Voice;
 use super::watch::Watch;
-use crate::kiosk::Inbox;
 use crate::kiosk::ports::LivePacket;
+use crate::kiosk::{Inbox, Stamped};
+use crate::machine::Event;
 use crate::wire::IncidentId;
+use crate::wire::up::{Fault, FaultKind};
 
 /// The parts that are watched and rebuilt one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +68,9 @@ pub struct Hub {
     pub prompts: Prompts,
     /// Level of the microphone.
     pub level: Mutex<Level>,
+    /// The sound card, if there is one; set once, before any part is built.
+    pub card: OnceLock<Card>,
+    deaf: Mutex<deaf::Watch>,
     /// Before the encoder to the sink of encoded frames.
     pub encode_latency: Latency,
     /// `voice` called to the instant its samples leave the loudspeaker.
@@ -114,6 +122,8 @@ impl Hub {
             stereo: Mutex::default(),
             prompts,
             level: Mutex::default(),
+            card: OnceLock::new(),
+            deaf: Mutex::default(),
             encode_latency: Latency::default(),
             voice_latency: Latency::default(),
             speaker_delay: AtomicU64::new(0),
@@ -169,6 +179,26 @@ impl Hub {
     pub fn age(&self, part: Part) -> Option<Duration> {
         let now = self.timeline.now();
         self.last_progress(part).map(|at| Duration::from_nanos(now.saturating_sub(at)))
+    }
+
+    /// A block of the person's sound, as the microphone gave it: its level, the recording, the proof of life.
+    pub fn heard(&self, at: Running, block: &[i16]) {
+        lock(&self.level).add(at, block);
+        lock(&self.stereo).write(Side::Person, at, block);
+        let event = match lock(&self.deaf).hear(at, block) {
+            None => None,
+            Some(Turn::Deaf) => Some(Event::FaultRaised(Fault {
+                kind: FaultKind::MicrophoneDeaf,
+                detail: "the microphone gives nothing but silence".to_owned(),
+            })),
+            Some(Turn::Hears) => Some(Event::FaultCleared(FaultKind::MicrophoneDeaf)),
+        };
+        if let Some(event) = event
+            && let Err(error) = self.inbox.try_send(Stamped::now(event))
+        {
+            warn!(%error, "the microphone's turn is not told");
+        }
+        self.progressed(Part::Microphone);
     }
 
     /// An encoded unit: into the ring, and to the recorder while a recording is under way.

@@ -11,13 +11,18 @@
 //! prompts ------> mixer
 //! ```
 //!
+//! On a board microphone and loudspeaker are one sound card (`card`), which has an echo canceller (`echo`).
+//!
 //! Nothing is started at a press: everything runs from the start on one clock (`clock`), and a press
 //! opens a gate, forces a key frame and takes the ring. Each part is a pipeline of its own on the
 //! common time line, so that a broken one is rebuilt (`supervise`) while the others go on.
 
 mod capture;
+pub mod card;
 pub mod clock;
 pub mod cutter;
+mod deaf;
+pub mod echo;
 pub mod encoder;
 mod film;
 pub mod fmp4;
@@ -25,12 +30,14 @@ pub mod gate;
 mod hub;
 pub mod late;
 pub mod look;
+pub mod loudness;
 pub mod measure;
 mod modes;
 mod pace;
 pub mod pcm;
 mod picture;
 mod pipeline;
+pub mod prompts;
 mod queue;
 mod recorder;
 mod repeat;
@@ -86,6 +93,12 @@ pub enum MediaError {
         /// Why.
         why: String,
     },
+    /// The sound card does not work.
+    #[error("sound card {why}")]
+    Card {
+        /// What ALSA says.
+        why: String,
+    },
     /// The system gives no thread.
     #[error("no thread for the {what}: {why}")]
     Thread {
@@ -111,6 +124,8 @@ pub struct Measures {
     pub units_shed: u64,
     /// Bytes in the ring.
     pub ring_bytes: usize,
+    /// How often the sound card ran over or dry.
+    pub card_breaks: u64,
 }
 
 /// The media of one kiosk. Dropping it stops everything; a recording under way is left unsealed, for
@@ -138,7 +153,7 @@ impl MediaAdapter {
         let avcc = picture::warm_up(&settings, &encoders)?;
         let track = fmp4::PictureTrack { avcc: Bytes::from(avcc), width: settings.width, height: settings.height };
         let timeline = clock::Timeline::begin();
-        let prompts = synth::Prompts::load(settings.prompts.as_deref());
+        let prompts = prompts::Prompts::load(&settings.prompts);
         let ring = ring::Ring::new(clock::nanos(settings.pre_event + RING_SPARE), ring_bytes(&settings));
         let hub = Arc::new(hub::Hub::new(hub::Kit {
             timeline: timeline.clone(),
@@ -149,6 +164,9 @@ impl MediaAdapter {
             encoders,
             watch: watch::Watch::new(settings.watch, settings.reference.clone()),
         }));
+        if let Some(card) = settings.card.clone() {
+            start_card(card, &hub)?;
+        }
 
         let counter = Arc::clone(&hub);
         let recorder = recorder::start(recorder::Desk {
@@ -171,6 +189,9 @@ impl MediaAdapter {
         let Some((mut supervisor, recorder)) = lock(&self.stopping).take() else { return };
         self.close_gate();
         supervisor.stop();
+        if let Some(card) = self.hub.card.get() {
+            card.stop();
+        }
         self.hub.queue.shut_down();
         join_within(recorder, "recorder");
     }
@@ -185,6 +206,7 @@ impl MediaAdapter {
             voice_dropped: self.hub.voice.dropped(),
             units_shed: self.hub.queue.shed(),
             ring_bytes: self.hub.ring_bytes(),
+            card_breaks: self.hub.card.get().map_or(0, card::Card::breaks),
         }
     }
 
@@ -209,6 +231,16 @@ impl MediaAdapter {
     pub fn rtp_zero_wall_us(&self) -> i64 {
         self.hub.timeline.wall_us(0)
     }
+}
+
+/// The card's sound is worked on only while somebody hears it: the gate is open.
+fn start_card(settings: card::CardSettings, hub: &Arc<hub::Hub>) -> Result<(), MediaError> {
+    let gate = Arc::downgrade(hub);
+    let call_on = move || gate.upgrade().is_some_and(|hub| hub.gate.is_open());
+    let card = card::Card::start(settings, hub.timeline.clone(), call_on)
+        .map_err(|why| MediaError::Thread { what: "sound card", why })?;
+    hub.card.set(card).expect("a hub that was just made has no card");
+    Ok(())
 }
 
 impl Drop for MediaAdapter {

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::card::CardSettings;
 use super::encoder::Codec;
+use super::prompts::PromptFiles;
 use super::still::Still;
 
 /// Where the picture comes from.
@@ -53,6 +55,8 @@ pub enum MicrophoneSource {
     Test,
     /// A sound file (or the sound of a video file), looped.
     File(PathBuf),
+    /// The sound card.
+    Card,
 }
 
 /// Where the officer's voice and the prompts go.
@@ -63,6 +67,8 @@ pub enum Speaker {
     /// Into a WAV file (48 kHz, 16 bits, mono), which can be read while it grows. `FILE.json` beside it
     /// tells the wall clock of its first sample.
     File(PathBuf),
+    /// The sound card.
+    Card,
 }
 
 /// What the media are to be.
@@ -92,8 +98,10 @@ pub struct MediaSettings {
     pub microphone: MicrophoneSource,
     /// Loudspeaker.
     pub speaker: Speaker,
-    /// Where the spoken prompts are (`calling.wav` ..); a chime for each that is missing.
-    pub prompts: Option<PathBuf>,
+    /// The sound card, where microphone or loudspeaker is one.
+    pub card: Option<CardSettings>,
+    /// Where the spoken sentences are; a chime for each that is missing.
+    pub prompts: PromptFiles,
 }
 
 impl Default for MediaSettings {
@@ -111,7 +119,8 @@ impl Default for MediaSettings {
             reference: None,
             microphone: MicrophoneSource::Test,
             speaker: Speaker::Null,
-            prompts: None,
+            card: None,
+            prompts: PromptFiles::default(),
         }
     }
 }

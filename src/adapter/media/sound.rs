@@ -8,12 +8,13 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
+use super::card::Way;
 use super::clock::{MS, Running, SECOND, Timeline};
 use super::hub::{Hub, Part};
 use super::pcm::{self, Loop};
 use super::pipeline::{element, fill_ticks, on_block, on_sample, pad, parse, running_time, ticker};
 use super::ring::Unit;
-use super::stereo::{RATE, Side};
+use super::stereo::RATE;
 use super::supervise::Built;
 use super::synth::VoiceLike;
 use super::{MediaError, MediaSettings, MicrophoneSource, lock};
@@ -35,24 +36,51 @@ pub fn microphone(settings: &MediaSettings, hub: &Arc<Hub>) -> Result<Built, Med
     let mut looped = match &settings.microphone {
         MicrophoneSource::Test => None,
         MicrophoneSource::File(path) => Some(Loop::new(pcm::load(path)?)),
+        MicrophoneSource::Card => return from_card(hub),
     };
-    let pipeline = parse(&format!(
-        "{source} ! capsfilter name=tap ! \
-         opusenc name=voice audio-type=voice frame-size=20 bitrate=32000 bitrate-type=constrained-vbr complexity=6 \
-                 inband-fec=true packet-loss-percentage=10 dtx=false ! \
-         appsink name=live sync=false async=false enable-last-sample=false",
-        source = ticker(&hub.timeline, "microphone", PERIOD, 1),
-    ))?;
+    let pipeline = encoder(&ticker(&hub.timeline, "microphone", PERIOD, 1), hub)?;
     fill_ticks(&pipeline, "microphone", move |at, block| match &mut looped {
         Some(looped) => looped.fill(block),
         None => VoiceLike.fill(at, block),
     });
     let tap = Arc::clone(hub);
-    on_block(&pad(&pipeline, "tap", "src"), move |at, block| {
-        lock(&tap.level).add(at, block);
-        lock(&tap.stereo).write(Side::Person, at, block);
-        tap.progressed(Part::Microphone);
+    on_block(&pad(&pipeline, "tap", "src"), move |at, block| tap.heard(at, block));
+    Ok(Built::new(pipeline))
+}
+
+/// The card's microphone. The recording keeps what it heard, untouched: it is evidence, and a canceller takes some
+/// of the person away while both speak. The officer hears it with the echo and the noise taken out.
+fn from_card(hub: &Arc<Hub>) -> Result<Built, MediaError> {
+    let card = hub.card.get().ok_or_else(|| MediaError::Pipeline { why: "no sound card is configured".into() })?;
+    if let Some(why) = card.trouble(Way::In) {
+        return Err(MediaError::Card { why });
+    }
+    let source = "appsrc name=microphone is-live=true format=time max-bytes=48000 leaky-type=downstream \
+                  caps=audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved";
+    let pipeline = encoder(source, hub)?;
+    let (input, tap) = (element::<gst_app::AppSrc>(&pipeline, "microphone"), Arc::downgrade(hub));
+    card.listen(move |heard| {
+        let Some(hub) = tap.upgrade() else { return };
+        hub.heard(heard.at, heard.raw);
+        let bytes: Vec<u8> = heard.clean.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let mut buffer = gst::Buffer::from_mut_slice(bytes);
+        let fresh = buffer.get_mut().expect("a buffer that was just made has one owner");
+        fresh.set_pts(gst::ClockTime::from_nseconds(heard.at));
+        fresh.set_duration(gst::ClockTime::from_mseconds(10));
+        // It refuses only while it is being stopped.
+        let _ = input.push_buffer(buffer);
     });
+    Ok(Built::new(pipeline))
+}
+
+/// From a source of blocks to the call.
+fn encoder(source: &str, hub: &Arc<Hub>) -> Result<gst::Pipeline, MediaError> {
+    let pipeline = parse(&format!(
+        "{source} ! capsfilter name=tap ! \
+         opusenc name=voice audio-type=voice frame-size=20 bitrate=32000 bitrate-type=constrained-vbr complexity=6 \
+                 inband-fec=true packet-loss-percentage=10 dtx=false ! \
+         appsink name=live sync=false async=false enable-last-sample=false",
+    ))?;
     only_while_open(&pipeline, hub);
     let hub = Arc::clone(hub);
     on_sample(&element::<gst_app::AppSink>(&pipeline, "live"), move |sample| {
@@ -61,7 +89,7 @@ pub fn microphone(settings: &MediaSettings, hub: &Arc<Hub>) -> Result<Built, Med
             hub.live(LivePacket { medium: Medium::Sound, payload, timestamp, marker: false });
         }
     });
-    Ok(Built::new(pipeline))
+    Ok(pipeline)
 }
 
 /// Sound for the call is encoded only while the gate is open: it is a quarter of what the daemon costs at rest beyond

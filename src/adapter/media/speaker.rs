@@ -10,6 +10,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use tracing::warn;
 
+use super::card::Way;
 use super::hub::{Hub, Part};
 use super::pipeline::{element, fill_ticks, on_block, on_sample, pad, parse, running_time, ticker};
 use super::stereo::Side;
@@ -48,7 +49,12 @@ pub fn build(settings: &MediaSettings, hub: &Arc<Hub>, input: &VoiceInput) -> Re
     let mut file = match &settings.speaker {
         Speaker::Null => None,
         Speaker::File(path) => Some(Recorder::open(path)?),
+        Speaker::Card => {
+            to_card(hub)?;
+            None
+        }
     };
+    let to_card = settings.speaker == Speaker::Card;
     let pipeline = parse(&format!(
         "audiomixer name=mix start-time-selection=first output-buffer-duration=10000000 latency=4000000 ! \
            audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved ! \
@@ -62,32 +68,57 @@ pub fn build(settings: &MediaSettings, hub: &Arc<Hub>, input: &VoiceInput) -> Re
         floor = ticker(&hub.timeline, "floor", 480, 1),
     ))?;
     let prompts = Arc::clone(hub);
-    fill_ticks(&pipeline, "floor", move |_, block| prompts.prompts.fill(block));
+    fill_ticks(&pipeline, "floor", move |at, block| {
+        prompts.prompts.fill(block, prompts.voice.speaks(at));
+    });
     tap_voice(&pipeline, hub);
     measure_jitter_buffer(&pipeline, hub);
     let hub = Arc::clone(hub);
     on_sample(&element::<gst_app::AppSink>(&pipeline, "sink"), move |sample| {
-        leave(&hub, sample, file.as_mut());
+        leave(&hub, sample, file.as_mut(), to_card);
     });
     *lock(&input.0) = Some(element(&pipeline, "voice"));
     Ok(Built::new(pipeline))
 }
 
-/// A block leaves the loudspeaker: the sink has just waited for its time.
-fn leave(hub: &Hub, sample: &gst::Sample, file: Option<&mut Recorder>) {
+/// The card takes what leaves the mixer; only what it took is progress.
+fn to_card(hub: &Arc<Hub>) -> Result<(), MediaError> {
+    let card = hub.card.get().ok_or_else(|| MediaError::Pipeline { why: "no sound card is configured".into() })?;
+    if let Some(why) = card.trouble(Way::Out) {
+        return Err(MediaError::Card { why });
+    }
+    let played = Arc::downgrade(hub);
+    card.on_played(move || {
+        if let Some(hub) = played.upgrade() {
+            hub.progressed(Part::Speaker);
+        }
+    });
+    Ok(())
+}
+
+/// A block leaves the mixer: its sink has just waited for its time. It is heard at once, or when the card plays it.
+fn leave(hub: &Hub, sample: &gst::Sample, file: Option<&mut Recorder>, to_card: bool) {
     let (Some(at), Some(buffer)) = (running_time(sample), sample.buffer()) else { return };
     let now = hub.timeline.now();
-    hub.speaker_delay.store(now.saturating_sub(at), Ordering::Relaxed);
-    hub.progressed(Part::Speaker);
+    let Ok(map) = buffer.map_readable() else { return };
+    let samples: Vec<i16> = pcm::from_bytes(&map).collect();
+    let mut waits = 0;
+    if let Some(card) = hub.card.get().filter(|_| to_card) {
+        card.play(&samples);
+        waits = card.delay();
+    } else {
+        hub.progressed(Part::Speaker);
+    }
+    hub.speaker_delay.store(now.saturating_sub(at) + waits, Ordering::Relaxed);
     let length = buffer.duration().map_or(0, gst::ClockTime::nseconds);
-    if hub.voice.played(at + length) {
+    if hub.voice.played((at + length).saturating_sub(waits)) {
         let heard = Stamped { at: hub.timeline.instant(now), event: Event::VoiceHeard };
         if hub.inbox.try_send(heard).is_err() {
             warn!("the inbox is full: the officer's first sound is not timed");
         }
     }
-    if let (Some(file), Ok(map)) = (file, buffer.map_readable()) {
-        file.take(now, hub.timeline.wall_us(now), pcm::from_bytes(&map).collect());
+    if let Some(file) = file {
+        file.take(now, hub.timeline.wall_us(now), samples);
     }
 }
 

@@ -11,6 +11,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use tracing::{info, warn};
 
+use super::card::Way;
 use super::hub::{Hub, PARTS, Part};
 use super::speaker::VoiceInput;
 use super::{MediaError, MediaSettings, join_within, lock, picture, pipeline, report, sound, speaker};
@@ -162,7 +163,8 @@ impl Worker {
                     slot.wait = FIRST_WAIT;
                 }
                 if idle > STALLED {
-                    let why = format!("nothing for {} ms", idle.as_millis());
+                    let why = self.card_trouble(index);
+                    let why = why.unwrap_or_else(|| format!("nothing for {} ms", idle.as_millis()));
                     self.break_down(index, why);
                 } else if works && slot.fault.take().is_some() {
                     info!(part = ?slot.part, "works again");
@@ -170,6 +172,16 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// What the sound card says of a part that rests on it.
+    fn card_trouble(&self, index: usize) -> Option<String> {
+        let way = match self.slots[index].part {
+            Part::Microphone => Way::In,
+            Part::Speaker => Way::Out,
+            Part::Picture | Part::Track => return None,
+        };
+        self.hub.card.get()?.trouble(way)
     }
 
     fn bring_up(&mut self, index: usize) {

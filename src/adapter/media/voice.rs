@@ -11,6 +11,10 @@ use super::stereo::RATE;
 
 /// Louder than this, about -60 dB below full scale, is sound.
 const HEARD: i16 = 33;
+/// Louder than this, about -40 dB below full scale, is speech: sentences make room for it.
+const SPOKEN: i16 = 328;
+/// A pause this long is still the same speech.
+const BREATH: Running = 700 * MS;
 /// A sender whose numbers jump further than this has begun anew.
 const JUMP: i16 = 500;
 /// A sender whose time stamps stray this far from the clock has begun anew (samples: 1 s).
@@ -32,6 +36,8 @@ pub struct Voice {
 struct State {
     open: bool,
     heard: Heard,
+    /// When the officer last said something; 0 before the first time.
+    spoke: Running,
     stream: Stream,
     arrivals: [Running; REMEMBERED],
 }
@@ -61,7 +67,7 @@ impl Voice {
     #[must_use]
     pub fn new(timeline: Timeline) -> Self {
         let stream = Stream::default();
-        let state = State { open: false, heard: Heard::Done, stream, arrivals: [0; REMEMBERED] };
+        let state = State { open: false, heard: Heard::Done, spoke: 0, stream, arrivals: [0; REMEMBERED] };
         Self { timeline, state: Mutex::new(state), dropped: AtomicU64::new(0) }
     }
 
@@ -99,12 +105,22 @@ impl Voice {
     /// Decoded voice on its way to the loudspeaker.
     pub fn listen(&self, at: Running, block: &[i16]) {
         let mut state = lock(&self.state);
+        if block.iter().any(|sample| sample.unsigned_abs() > SPOKEN.unsigned_abs()) {
+            state.spoke = at;
+        }
         if state.heard != Heard::Waiting {
             return;
         }
         if let Some(index) = block.iter().position(|sample| sample.unsigned_abs() > HEARD.unsigned_abs()) {
             state.heard = Heard::Coming(at + index as u64 * 1_000_000_000 / u64::from(RATE));
         }
+    }
+
+    /// Whether the officer speaks now, or has just taken breath.
+    #[must_use]
+    pub fn speaks(&self, now: Running) -> bool {
+        let spoke = lock(&self.state).spoke;
+        spoke != 0 && now < spoke + BREATH
     }
 
     /// The loudspeaker has played up to `until`: whether the first sound of this opening was in it.

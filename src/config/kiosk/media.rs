@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::super::load::Reader;
 use super::camera::{self, CameraDriver, EncoderChoice};
+use super::sound::{self, SoundConfig};
 
 /// Picture and sound.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MediaConfig {
     /// Pixels.
     pub width: u32,
@@ -26,28 +27,8 @@ pub struct MediaConfig {
     pub encoder: EncoderChoice,
     /// Whether a frozen, covered or blurred picture is looked for.
     pub watch: bool,
-    /// Where the sound comes from.
-    pub microphone: SourceDriver,
-    /// Where the sound goes.
-    pub speaker: SpeakerDriver,
-}
-
-/// Where sound comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceDriver {
-    /// Tones.
-    Test,
-    /// A file, over and over.
-    File(PathBuf),
-}
-
-/// Where sound goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SpeakerDriver {
-    /// Nowhere, in real time.
-    Null,
-    /// A WAV file.
-    File(PathBuf),
+    /// Microphone, loudspeaker, prompts.
+    pub sound: SoundConfig,
 }
 
 pub(super) fn read(r: &mut Reader) -> Option<MediaConfig> {
@@ -67,12 +48,7 @@ pub(super) fn read(r: &mut Reader) -> Option<MediaConfig> {
     let camera = camera::read(r);
     let encoder = camera::encoder(r);
     let watch = r.flag("media.camera.watch");
-    let microphone = source(r, "media.microphone.driver", "media.microphone.file");
-    let speaker = match r.choice("media.speaker.driver", &[("null", false), ("file", true)]) {
-        Some(true) => file_of(r, "media.speaker.driver", "media.speaker.file").map(SpeakerDriver::File),
-        Some(false) => Some(SpeakerDriver::Null),
-        None => None,
-    };
+    let sound = sound::read(r);
     Some(MediaConfig {
         width,
         height,
@@ -83,16 +59,8 @@ pub(super) fn read(r: &mut Reader) -> Option<MediaConfig> {
         camera: camera?,
         encoder: encoder?,
         watch,
-        microphone: microphone?,
-        speaker: speaker?,
+        sound: sound?,
     })
-}
-
-fn source(r: &mut Reader, driver: &str, file: &str) -> Option<SourceDriver> {
-    match r.choice(driver, &[("test", false), ("file", true)])? {
-        true => file_of(r, driver, file).map(SourceDriver::File),
-        false => Some(SourceDriver::Test),
-    }
 }
 
 pub(super) fn file_of(r: &mut Reader, driver: &str, file: &str) -> Option<PathBuf> {

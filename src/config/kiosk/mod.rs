@@ -5,13 +5,15 @@ mod camera;
 mod keys;
 mod media;
 mod panel;
+mod sound;
 
 use std::path::{Path, PathBuf};
 
 pub use camera::{CameraDriver, EncoderChoice, RtspCamera};
 pub use keys::KEYS;
-pub use media::{MediaConfig, SourceDriver, SpeakerDriver};
+pub use media::MediaConfig;
 pub use panel::{BiasConfig, InputConfig, LineConfig, OutputConfig, PanelConfig, PanelDriver};
+pub use sound::{CardConfig, MicrophoneDriver, NoiseLevel, PromptsConfig, SoundConfig, SpeakerDriver};
 
 use super::load::{ConfigErrors, Layers, Reader};
 use crate::tls::Identity;

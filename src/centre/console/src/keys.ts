@@ -2,7 +2,7 @@
 
 import { nextLanguage } from "./i18n";
 import * as officer from "./officer";
-import { dialogue, session, staged } from "./store";
+import { dialogue, session, staged, talking } from "./store";
 
 /** The player on the page, when there is one. */
 export interface Playing {
@@ -55,6 +55,9 @@ function handle(event: KeyboardEvent): boolean {
     case "KeyW":
       officer.turn("heater");
       return true;
+    case "KeyT":
+      officer.toggleHoldToTalk();
+      return true;
     case "KeyP":
       officer.togglePlayer();
       return true;
@@ -90,6 +93,7 @@ function help(): boolean {
 function confirm(event: KeyboardEvent): boolean {
   if (onButton(event.target)) return false;
   if (dialogue.peek().kind === "keys") dialogue.value = { kind: "none" };
+  if (event.code === "Space" && officer.talk(true)) return true;
   if (officer.answerTarget() !== null) officer.answer();
   else if (player !== null) player.toggle();
   else if (staged.peek()?.standing === "closed") officer.togglePlayer();
@@ -105,10 +109,17 @@ function sideways(by: 1 | -1): boolean {
 
 export function listenToKeys(): void {
   window.addEventListener("keydown", (event) => {
+    // The held key repeats itself; it must not scroll the page meanwhile.
+    if (event.code === "Space" && event.repeat && talking.peek()) return event.preventDefault();
     if (session.peek().stage !== "in" || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
     if (typing(event.target)) return;
     if (handle(event)) event.preventDefault();
   });
+  window.addEventListener("keyup", (event) => {
+    if (event.code === "Space") officer.talk(false);
+  });
+  // A key let go in another window is not seen here.
+  window.addEventListener("blur", () => officer.talk(false));
   // A clicked button keeps the focus, and with it Enter: it is given back, so that Enter answers.
   window.addEventListener("pointerup", (event) => {
     const target = event.target instanceof Element ? event.target.closest("button") : null;

@@ -1,6 +1,6 @@
 // What the officer can do, whether by key or by button.
 
-import { dialogue, dispatch, known, open, older, playing, send, staged, state, call, muted } from "./store";
+import { dialogue, dispatch, known, open, older, playing, send, staged, state, call, holdToTalk, muted, talking } from "./store";
 import { canAnswer, canClose, oldestWaiting, outputs } from "./state";
 import type { IncidentView, Output, Verdict } from "./wire";
 
@@ -55,6 +55,19 @@ export function turn(output: Output): void {
     const is = outputs(now, view).find((one) => one.output === output);
     if (is !== undefined) return send({ type: "switch", incident: view.id, output, on: !is.on });
   }
+}
+
+/** Both ways at once, or one at a time. */
+export function toggleHoldToTalk(): void {
+  talking.value = false;
+  if (call.peek() !== null) holdToTalk.value = !holdToTalk.peek();
+}
+
+/** The key is held, or let go. Says whether it means anything now. */
+export function talk(on: boolean): boolean {
+  if (call.peek() === null || !holdToTalk.peek()) return false;
+  talking.value = on;
+  return true;
 }
 
 export function select(id: string | null): void {

@@ -11,6 +11,7 @@ import { Microphone } from "./microphone";
 import { Peer } from "./peer";
 import { rehearse } from "./rehearsal";
 import { Level, Sounds } from "./sound";
+import { officerIsHeard, personIsHeard } from "./talk";
 import * as store from "./store";
 import type { PageMark, ToPage } from "./wire";
 
@@ -235,6 +236,13 @@ function listen(incident: string): () => void {
   return () => clearInterval(poll);
 }
 
+const now = () => ({
+  call: store.call.value !== null,
+  muted: store.muted.value,
+  holdToTalk: store.holdToTalk.value,
+  talking: store.talking.value,
+});
+
 // --- what follows from the state -------------------------------------------------------------------
 
 effect(() => picture.watching(store.watching.value));
@@ -242,16 +250,20 @@ effect(() => picture.watching(store.watching.value));
 const ringing = computed(() => store.duty.value && store.waiting.value.length > 0);
 effect(() => sounds.ring(ringing.value && store.sound.value === "running", store.call.value !== null));
 
-effect(() => microphone.hear(store.call.value !== null && !store.muted.value));
+effect(() => microphone.hear(officerIsHeard(now())));
 effect(() => void peer.speak(store.call.value !== null));
 
 effect(() => {
   const incident = store.call.value;
-  speaker.muted = incident === null;
   if (incident === null) return undefined;
   void speaker.play().catch(() => (store.sound.value = "blocked"));
   store.muted.value = false;
+  store.holdToTalk.value = false;
+  store.talking.value = false;
   return listen(incident);
+});
+effect(() => {
+  speaker.muted = !personIsHeard(now());
 });
 
 const deaf = computed(() => store.duty.value && store.linkState.value === "lost");

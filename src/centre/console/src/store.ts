@@ -75,6 +75,10 @@ export const sound = signal<Sound>("off");
 export const media = signal<Media>("off");
 /** The officer has silenced the microphone during the call. */
 export const muted = signal(false);
+/** Hold-to-talk: for a site that howls. The officer is heard only while the key is held, and hears nothing then. */
+export const holdToTalk = signal(false);
+/** In that mode: the key is held. */
+export const talking = signal(false);
 
 export type Dialogue = { kind: "none" } | { kind: "close"; incident: string } | { kind: "keys" };
 export const dialogue = signal<Dialogue>({ kind: "none" });

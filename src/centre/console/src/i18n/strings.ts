@@ -97,6 +97,9 @@ export interface Strings {
     close: string;
     mute: string;
     unmute: string;
+    hold_to_talk: string;
+    hold_space_to_talk: string;
+    let_go_to_listen: string;
     muted: string;
     back: string;
     you: string;
@@ -175,6 +178,7 @@ export interface Strings {
     close: string;
     verdict: string;
     mute: string;
+    hold_to_talk: string;
     outputs: string;
     choose: string;
     play: string;

@@ -12,6 +12,7 @@ export function Keys() {
     [["C"], words.close],
     [["1", "…", "5"], words.verdict],
     [["M"], words.mute],
+    [["T"], words.hold_to_talk],
     [["S", "R", "W"], words.outputs],
     [["↑", "↓"], words.choose],
     [["P"], words.play],

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../i18n";
-import { mute } from "../officer";
+import { mute, toggleHoldToTalk } from "../officer";
 import { levels } from "../shift";
 import * as store from "../store";
 import { Key } from "./icons";
@@ -40,14 +40,25 @@ const personLevel = () => levels.person?.dbfs() ?? -120;
 export function Levels() {
   const words = t().act;
   const muted = store.muted.value;
+  const [oneWay, talking] = [store.holdToTalk.value, store.talking.value];
   const none = store.microphone.value !== "ready";
   return (
     <div class="levels">
-      <Meter name={words.person} level={personLevel} off={false} />
-      <Meter name={words.you} level={officerLevel} off={muted || none} />
+      <Meter name={words.person} level={personLevel} off={oneWay && talking && !muted} />
+      <Meter name={words.you} level={officerLevel} off={muted || none || (oneWay && !talking)} />
       <button class={`act act-mute ${muted ? "is-muted" : ""}`} data-testid="mute" disabled={none} onClick={mute}>
         {none ? `${t().line.microphone}: ${t().line.broken}` : muted ? words.muted : words.mute}
         <Key>M</Key>
+      </button>
+      <button
+        class={`act act-mute ${oneWay && !talking ? "is-muted" : ""}`}
+        data-testid="hold-to-talk"
+        aria-pressed={oneWay}
+        disabled={none}
+        onClick={toggleHoldToTalk}
+      >
+        {!oneWay ? words.hold_to_talk : talking ? words.let_go_to_listen : words.hold_space_to_talk}
+        <Key>T</Key>
       </button>
     </div>
   );

@@ -1,0 +1,60 @@
+//! The canceller's reference: what the loudspeaker was given, a block for each that the microphone gives.
+
+use std::collections::VecDeque;
+
+use super::PERIOD;
+
+/// Blocks that may wait for the microphone.
+const MOST: usize = 8;
+
+/// What the loudspeaker plays, laid on what the microphone hears: one block for each of the microphone's.
+#[derive(Debug, Default)]
+pub struct Reference {
+    blocks: VecDeque<[i16; PERIOD]>,
+    /// Blocks the microphone was ahead by: their reference came too late to be used.
+    owed: usize,
+}
+
+impl Reference {
+    /// The loudspeaker was given a block.
+    pub fn played(&mut self, block: &[i16; PERIOD]) {
+        if self.owed > 0 {
+            self.owed -= 1;
+            return;
+        }
+        self.blocks.push_back(*block);
+        if self.blocks.len() > MOST {
+            self.blocks.pop_front();
+        }
+    }
+
+    /// What goes with the microphone's next block.
+    pub fn next(&mut self) -> [i16; PERIOD] {
+        self.blocks.pop_front().unwrap_or_else(|| {
+            self.owed = (self.owed + 1).min(MOST);
+            [0; PERIOD]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_microphone_that_is_ahead_keeps_its_place() {
+        let mut reference = Reference::default();
+        (1..=3).for_each(|n| reference.played(&[n; PERIOD]));
+        let heads: Vec<i16> = (0..5).map(|_| reference.next()[0]).collect();
+        assert_eq!(heads, [1, 2, 3, 0, 0]);
+        (4..=7).for_each(|n| reference.played(&[n; PERIOD]));
+        assert_eq!(reference.next()[0], 6, "two came too late for their blocks");
+    }
+
+    #[test]
+    fn a_microphone_that_stops_bounds_the_loudspeaker() {
+        let mut reference = Reference::default();
+        (0..1000).for_each(|_| reference.played(&[1; PERIOD]));
+        assert_eq!(reference.blocks.len(), MOST);
+    }
+}
