@@ -1,6 +1,7 @@
 //! The sound card, with real ALSA against a paced card: both directions, unplugged, stalled, deaf, and how loud the
 //! kiosk speaks.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::print_stdout, reason = "what was measured stands beside the test in its output")]
 
 mod media_support;
 mod sound_world;
