@@ -2,6 +2,7 @@
 //! stereo track, which runs always, whoever is missing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use gstreamer as gst;
@@ -37,8 +38,8 @@ pub fn microphone(settings: &MediaSettings, hub: &Arc<Hub>) -> Result<Built, Med
         MicrophoneSource::File(path) => Some(Loop::new(pcm::load(path)?)),
     };
     let pipeline = parse(&format!(
-        "{source} ! capsfilter name=tap ! \
-         opusenc name=voice audio-type=voice frame-size=20 bitrate=32000 bitrate-type=constrained-vbr complexity=6 \
+        "{source} ! capsfilter name=tap ! valve name=call drop=true ! \
+         opusenc audio-type=voice frame-size=20 bitrate=32000 bitrate-type=constrained-vbr complexity=6 \
                  inband-fec=true packet-loss-percentage=10 dtx=false ! \
          appsink name=live sync=false async=false enable-last-sample=false",
         source = ticker(&hub.timeline, "microphone", PERIOD, 1),
@@ -67,9 +68,15 @@ pub fn microphone(settings: &MediaSettings, hub: &Arc<Hub>) -> Result<Built, Med
 /// Sound for the call is encoded only while the gate is open: it is a quarter of what the daemon costs at rest beyond
 /// the picture. An encoder of voice has nothing to warm up; a gap makes it begin anew.
 fn only_while_open(pipeline: &gst::Pipeline, hub: &Arc<Hub>) {
-    let hub = Arc::clone(hub);
-    pad(pipeline, "voice", "sink").add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-        if hub.gate.is_open() { gst::PadProbeReturn::Ok } else { gst::PadProbeReturn::Drop }
+    let (hub, valve) = (Arc::clone(hub), element::<gst::Element>(pipeline, "call").downgrade());
+    let shut = AtomicBool::new(true);
+    on_block(&pad(pipeline, "tap", "src"), move |_, _| {
+        let now = !hub.gate.is_open();
+        if shut.swap(now, Ordering::Relaxed) != now
+            && let Some(valve) = valve.upgrade()
+        {
+            valve.set_property("drop", now);
+        }
     });
 }
 
