@@ -38,7 +38,7 @@ pub fn microphone(settings: &MediaSettings, hub: &Arc<Hub>) -> Result<Built, Med
         MicrophoneSource::File(path) => Some(Loop::new(pcm::load(path)?)),
     };
     let pipeline = parse(&format!(
-        "{source} ! capsfilter name=tap ! valve name=call drop=true ! \
+        "{source} ! capsfilter name=tap ! valve name=call drop=true drop-mode=forward-sticky-events ! \
          opusenc audio-type=voice frame-size=20 bitrate=32000 bitrate-type=constrained-vbr complexity=6 \
                  inband-fec=true packet-loss-percentage=10 dtx=false ! \
          appsink name=live sync=false async=false enable-last-sample=false",
@@ -66,7 +66,8 @@ pub fn microphone(settings: &MediaSettings, hub: &Arc<Hub>) -> Result<Built, Med
 }
 
 /// Sound for the call is encoded only while the gate is open: it is a quarter of what the daemon costs at rest beyond
-/// the picture. An encoder of voice has nothing to warm up; a gap makes it begin anew.
+/// the picture. An encoder of voice has nothing to warm up; a gap makes it begin anew (the valve marks it). The very
+/// block that finds the gate open passes: the valve comes after the tap.
 fn only_while_open(pipeline: &gst::Pipeline, hub: &Arc<Hub>) {
     let (hub, valve) = (Arc::clone(hub), element::<gst::Element>(pipeline, "call").downgrade());
     let shut = AtomicBool::new(true);
