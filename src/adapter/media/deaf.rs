@@ -3,8 +3,8 @@
 
 use super::clock::{Running, SECOND};
 
-/// Fainter than this (dB of full scale, the mean level left out) is no microphone: less than one step of 16 bits.
-const NOTHING_DBFS: f64 = -88.0;
+/// Fainter than this (dB of full scale, the mean level left out) is no microphone: noise of one step of 16 bits is -92.
+const NOTHING_DBFS: f64 = -95.0;
 /// So long without anything, a microphone is deaf.
 const DEAF_AFTER: Running = 10 * SECOND;
 /// So long with something, it hears again: one click of a bad contact does not heal it.

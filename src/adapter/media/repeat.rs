@@ -39,9 +39,10 @@ impl Repeater {
             let Some(frame) = info.buffer() else { return gst::PadProbeReturn::Ok };
             let at = frame.pts().map_or(0, gst::ClockTime::nseconds);
             let mut last = lock(&seen);
-            // After a repetition a frame that was late already: the encoder takes only growing times.
+            // After a repetition a frame that was late already: the encoder takes only growing times. "Handled" and not
+            // "Drop": on a sink pad GStreamer 1.22 would let go a second time of what this has let go already.
             if last.frame.is_some() && at <= last.at {
-                return gst::PadProbeReturn::Drop;
+                return gst::PadProbeReturn::Handled;
             }
             *last = Last { frame: Some(frame.clone()), at };
             gst::PadProbeReturn::Ok

@@ -2,6 +2,7 @@
 //! stereo track, which runs always, whoever is missing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use gstreamer as gst;
@@ -76,7 +77,7 @@ fn from_card(hub: &Arc<Hub>) -> Result<Built, MediaError> {
 /// From a source of blocks to the call.
 fn encoder(source: &str, hub: &Arc<Hub>) -> Result<gst::Pipeline, MediaError> {
     let pipeline = parse(&format!(
-        "{source} ! capsfilter name=tap ! \
+        "{source} ! capsfilter name=tap ! valve name=call drop=true drop-mode=forward-sticky-events ! \
          opusenc name=voice audio-type=voice frame-size=20 bitrate=32000 bitrate-type=constrained-vbr complexity=6 \
                  inband-fec=true packet-loss-percentage=10 dtx=false ! \
          appsink name=live sync=false async=false enable-last-sample=false",
@@ -93,11 +94,18 @@ fn encoder(source: &str, hub: &Arc<Hub>) -> Result<gst::Pipeline, MediaError> {
 }
 
 /// Sound for the call is encoded only while the gate is open: it is a quarter of what the daemon costs at rest beyond
-/// the picture. An encoder of voice has nothing to warm up; a gap makes it begin anew.
+/// the picture. An encoder of voice has nothing to warm up; a gap makes it begin anew (the valve marks it). The very
+/// block that finds the gate open passes: the valve comes after the tap.
 fn only_while_open(pipeline: &gst::Pipeline, hub: &Arc<Hub>) {
-    let hub = Arc::clone(hub);
-    pad(pipeline, "voice", "sink").add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-        if hub.gate.is_open() { gst::PadProbeReturn::Ok } else { gst::PadProbeReturn::Drop }
+    let (hub, valve) = (Arc::clone(hub), element::<gst::Element>(pipeline, "call").downgrade());
+    let shut = AtomicBool::new(true);
+    on_block(&pad(pipeline, "tap", "src"), move |_, _| {
+        let now = !hub.gate.is_open();
+        if shut.swap(now, Ordering::Relaxed) != now
+            && let Some(valve) = valve.upgrade()
+        {
+            valve.set_property("drop", now);
+        }
     });
 }
 

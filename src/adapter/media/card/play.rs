@@ -8,8 +8,13 @@ use crate::adapter::media::stereo::RATE;
 /// What is to wait on the average between two blocks, samples: one block that is just taken, one that is just brought
 /// at the latest, and 4 ms for a thread that is late.
 const LEVEL: f64 = 2.0 * PERIOD as f64 + 192.0;
-/// A card that takes several periods at a time runs this dry; each time, so much more is to wait.
+/// A card that takes several periods at a time comes close to the end of what waits, or runs it dry; each time, so
+/// much more is to wait.
 const RAISE: f64 = PERIOD as f64;
+/// So little left behind a period is close to the end (2 ms). It is looked at again when the raise has had its effect,
+/// or one slow swing of the loop would raise many times.
+const LOW: f64 = 96.0;
+const EFFECT: Running = 4 * SECOND;
 /// But never more than this (80 ms).
 const HIGHEST: f64 = 3840.0;
 /// More than this is dropped, samples (160 ms).
@@ -23,13 +28,14 @@ pub struct Play {
     follow: Follow,
     pushed: Running,
     pulled: Running,
+    raised: Running,
     flowing: bool,
 }
 
 impl Default for Play {
     fn default() -> Self {
         let (bend, follow) = (Bend::default(), Follow::default());
-        Self { bend, wanted: LEVEL, follow, pushed: 0, pulled: 0, flowing: false }
+        Self { bend, wanted: LEVEL, follow, pushed: 0, pulled: 0, raised: 0, flowing: false }
     }
 }
 
@@ -53,15 +59,23 @@ impl Play {
         let step = self.follow.pace((level - self.wanted) / f64::from(RATE), passed);
         if self.flowing && self.bend.has(PERIOD, step) {
             self.bend.pull(step, [out]);
+            if self.bend.waiting() < LOW && now.saturating_sub(self.raised) > EFFECT {
+                self.raise(now);
+            }
         } else {
             out.fill(0);
             if self.flowing {
-                self.wanted = (self.wanted + RAISE).min(HIGHEST);
+                self.raise(now);
             }
             self.flowing = false;
             self.follow.rejoin();
         }
         (self.bend.waiting().max(0.0) * SECOND as f64 / f64::from(RATE)) as Running
+    }
+
+    fn raise(&mut self, now: Running) {
+        self.wanted = (self.wanted + RAISE).min(HIGHEST);
+        self.raised = now;
     }
 
     /// What waits, without the jumps that whole blocks make: as if the mixer brought sample by sample.
