@@ -87,6 +87,11 @@ async fn until(kiosk: &Kiosk, what: &str, is: impl Fn(&Status) -> bool) -> Statu
     }
 }
 
+/// The lines are open: an edge before that is nobody's.
+async fn armed(kiosk: &Kiosk) {
+    until(kiosk, "armed", |s| s.panel.lines.iter().any(|line| line.name == "button" && line.state != "unknown")).await;
+}
+
 fn line(status: &Status, name: &str) -> String {
     status.panel.lines.iter().find(|line| line.name == name).expect("a line").state.clone()
 }
@@ -106,6 +111,7 @@ fn beat(told: Told) -> Option<Heartbeat> {
 async fn a_press_of_the_button_lights_the_lamp_and_is_measured() {
     let (kiosk, board) = kiosk(&|_| ());
     let kiosk = kiosk.up().await;
+    armed(&kiosk).await;
     board.set(Input::Button, true);
     board.set(Input::Button, false);
     lit(&board, SENT, true);
@@ -137,6 +143,7 @@ async fn a_button_held_since_before_the_start_is_a_press_when_it_is_let_go_and_s
 async fn the_second_button_and_the_case_are_moved_through_the_control_socket() {
     let (kiosk, board) = kiosk(&|_| ());
     let mut kiosk = kiosk.up().await;
+    armed(&kiosk).await;
     let pressed = ask(&kiosk, Request::Press { hold: true, second: true }).await;
     assert!(pressed.ok && pressed.incident.is_some(), "{pressed:?}");
     let found = status(&kiosk).await;
@@ -172,6 +179,7 @@ async fn a_real_panel_is_not_moved_through_the_control_socket() {
 async fn an_output_is_told_as_it_is_and_goes_off_with_the_close() {
     let (kiosk, board) = kiosk(&|_| ());
     let mut kiosk = kiosk.up().await;
+    armed(&kiosk).await;
     let incident = ask(&kiosk, Request::Press { hold: false, second: false }).await.incident.expect("an incident");
     kiosk.happens(Event::Switch { incident, output: Output::Strobe, on: true }).await;
     lit(&board, STROBE, true);

@@ -107,10 +107,13 @@ fn the_officer_is_heard_at_the_card_without_a_gap() {
         let at = begins(&samples).unwrap();
         // A card that takes by gulps (as PulseAudio does) is met by more that waits, within the first seconds.
         let middle = &samples[at + 3 * 48_000..at + 5 * 48_000 - 4800];
-        println!("purity {:.1} dB, way {:?}", purity(middle, 800.0), kiosk.media.measures().voice_ms);
-        let short = tone(&middle[..4800], 800.0);
-        assert!((0.36..0.44).contains(&short), "{short}");
-        assert!(purity(middle, 800.0) > 20.0, "{:.1} dB", purity(middle, 800.0));
+        println!("way {:?}", kiosk.media.measures().voice_ms);
+        // Piece by piece: a gap spoils its piece, while two clocks that are being brought together bend the tone over
+        // the whole by a little, which nobody hears.
+        for (n, piece) in middle.chunks_exact(960).enumerate() {
+            let (level, clean) = (tone(piece, 800.0), purity(piece, 800.0));
+            assert!((0.36..0.44).contains(&level) && clean > 20.0, "piece {n}: {level:.3}, {clean:.1} dB");
+        }
         // PulseAudio keeps more than a real card would; what the kiosk itself adds must not grow.
         assert!(kiosk.media.measures().voice_ms.p95 < 300.0);
     });
