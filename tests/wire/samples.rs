@@ -82,6 +82,7 @@ fn up(visitor: &mut impl Visitor) {
         faults: vec![Fault { kind: FaultKind::ButtonStuck, detail: "down for 15 s".to_owned() }],
         uptime_s: 86_400,
         undelivered: 5,
+        last_test: None,
     };
     visitor.message("heartbeat", &Up::Heartbeat.of(&kiosk), &wrapped(heartbeat.clone()));
     let is = |output, on| OutputState { output, on };

@@ -19,6 +19,7 @@
 
 mod capture;
 pub mod card;
+mod chirp;
 pub mod clock;
 pub mod cutter;
 mod deaf;
@@ -38,6 +39,7 @@ pub mod pcm;
 mod picture;
 mod pipeline;
 pub mod prompts;
+mod probe;
 mod queue;
 mod recorder;
 mod repeat;
@@ -281,6 +283,11 @@ impl Media for MediaAdapter {
 
     fn open_voice(&self, open: bool) {
         self.hub.voice.open(open);
+    }
+
+    fn probe(&self, on: bool) {
+        self.hub.voice.open(on);
+        self.hub.probe.set(on);
     }
 
     fn prompt(&self, prompt: Prompt) {

@@ -68,6 +68,7 @@ pub fn heartbeat(clock_offset_us: Option<i64>) -> Heartbeat {
         faults: vec![],
         uptime_s: 1,
         undelivered: 0,
+        last_test: None,
     }
 }
 
@@ -242,6 +243,8 @@ fn text(effect: &Effect) -> String {
             format!("order {kiosk} {} {} {on}", letter(*incident), output.name())
         }
         Effect::Order { kiosk, what: OrderKind::KeyFrame } => format!("order {kiosk} key frame"),
+        Effect::Order { kiosk, what: OrderKind::TestOver { test, .. } } => format!("order {kiosk} {} test over", letter(*test)),
+        Effect::KeepTest { kiosk, test } => format!("keep test {kiosk} {}", letter(*test)),
         Effect::Signal { kiosk, .. } => format!("signal {kiosk}"),
         Effect::Audit { who, what, incident } => {
             format!("audit {who}: {what}{}", incident.map(|id| format!(" ({})", letter(id))).unwrap_or_default())
@@ -288,6 +291,7 @@ fn gateway_text(command: &GatewayCommand) -> String {
             format!("page {page} gets {kiosk}{}", if *sound { " with sound" } else { "" })
         }
         GatewayCommand::Alarm { kiosk, open } => format!("alarm of {kiosk} {}", if *open { "open" } else { "over" }),
+        GatewayCommand::Test { kiosk, open } => format!("test of {kiosk} {}", if *open { "open" } else { "over" }),
         GatewayCommand::KeyFrame { page } => format!("key frame for page {page}"),
     }
 }
