@@ -61,7 +61,10 @@ async fn a_good_full_test_proves_the_kiosk_and_rings_nowhere() -> Result<()> {
 
     let (code, said) = full(&world).await?;
     ensure!(code == Some(0), "{code:?}\n{said}\n{}", world.kiosk.tail());
-    ensure!(said.contains("call    passed     acknowledged after") && said.contains("the chirp came back after"), "{said}");
+    ensure!(
+        said.contains("call    passed     acknowledged after") && said.contains("the chirp came back after"),
+        "{said}"
+    );
     let proved = view_when(&world, "proved", |view| view["proved"] == json!(true)).await?;
     ensure!(proved["testing"] == json!(false) && proved["last_test"]["good"] == json!(true), "{proved}");
     ensure!(world.status().await?["last_test"]["good"] == json!(true), "at the kiosk as well");
@@ -105,7 +108,8 @@ async fn a_press_in_the_middle_of_the_test_call_is_an_alarm_at_once() -> Result<
     let seen = api.incident_when(&incident, "the alarm", |incident| incident["standing"] == json!("waiting")).await?;
     ensure!(seen["timing"]["received"].is_i64(), "{seen}");
     view_when(&world, "the test is over", |view| view["testing"] == json!(false)).await?;
-    let took = seen["timing"]["received"].as_i64().context("a time")? - seen["timing"]["edge"].as_i64().context("a time")?;
+    let took =
+        seen["timing"]["received"].as_i64().context("a time")? - seen["timing"]["edge"].as_i64().context("a time")?;
     ensure!(took < 1_000_000, "press to centre took {took} us");
     let ended = tokio::time::timeout(SOON, ctl.wait()).await??;
     ensure!(ended.success(), "who watched the test is told that it was broken off: {ended}");
@@ -125,7 +129,9 @@ async fn a_camera_without_pictures_fails_its_part_and_the_fault_heals_with_the_n
     let mut world = World::temporary(Options::quick()).await?;
     let file = world.dir.join("kiosk.toml");
     let right = std::fs::read_to_string(&file)?;
-    let broken = format!("{right}\n[media.camera]\ndriver = \"v4l2\"\ndevice = \"/dev/no-camera\"\n");
+    let whole = "[media.camera]\ndriver = \"test\"";
+    ensure!(right.contains(whole), "{right}");
+    let broken = right.replace(whole, "[media.camera]\ndriver = \"v4l2\"\ndevice = \"/dev/no-camera\"");
     world.kiosk.kill().await?;
     std::fs::write(&file, broken)?;
     world.start_kiosk()?;

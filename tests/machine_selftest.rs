@@ -141,7 +141,9 @@ fn a_new_kiosk_is_tested_after_ten_minutes_and_proved_by_it() {
     assert_eq!(kiosk.did(), "probe off, gate shut, Call Passed, ended good");
     let last = kiosk.machine.last_test().expect("a result");
     assert_eq!(last.ended_wall_us, NOON_US + 600_000_000);
-    assert!(last.proves(NOON_US + 600_000_000 + 86_399_999_999) && !last.proves(NOON_US + 600_000_000 + 86_400_000_000));
+    assert!(
+        last.proves(NOON_US + 600_000_000 + 86_399_999_999) && !last.proves(NOON_US + 600_000_000 + 86_400_000_000)
+    );
 }
 
 #[test]
@@ -245,7 +247,8 @@ fn a_test_call_is_said_again_like_an_alarm_and_fails_when_nobody_answers() {
 
 #[test]
 fn bytes_alone_prove_no_sound_and_a_standing_picture_no_camera() {
-    for (heard, seen) in [(false, GOOD), (true, CallSeen { frames: 1, ..GOOD }), (true, CallSeen { key_frames: 0, ..GOOD })]
+    for (heard, seen) in
+        [(false, GOOD), (true, CallSeen { frames: 1, ..GOOD }), (true, CallSeen { key_frames: 0, ..GOOD })]
     {
         let mut kiosk = Kiosk::new(None);
         kiosk.until(600);
@@ -289,7 +292,10 @@ fn a_part_whose_test_hangs_is_given_up_and_the_others_go_on() {
 
 #[test]
 fn a_kiosk_that_never_proves_itself_and_one_whose_proof_is_old_are_faults() {
-    let patient = Settings { selftest: Plan { first_after: Duration::from_secs(9 * HOUR), ..Plan::default() }, ..Settings::default() };
+    let patient = Settings {
+        selftest: Plan { first_after: Duration::from_secs(9 * HOUR), ..Plan::default() },
+        ..Settings::default()
+    };
     let mut kiosk = Kiosk::with(patient, None);
     kiosk.until(HOUR - 2);
     assert_eq!(kiosk.faults().len(), 0);

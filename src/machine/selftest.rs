@@ -206,8 +206,11 @@ impl SelfTest {
         let old = i64::try_from(plan.old_after.as_micros()).unwrap_or(i64::MAX);
         match last.age_us(wall_us) {
             Some(age) if age <= old => None,
-            Some(_) => Some(format!("the last good full self-test is older than {} h", plan.old_after.as_secs() / 3600)),
-            None => (now >= plan.new_for).then(|| "the last full self-test lies in the future: a clock was wrong".to_owned()),
+            Some(_) => {
+                Some(format!("the last good full self-test is older than {} h", plan.old_after.as_secs() / 3600))
+            }
+            None => (now >= plan.new_for)
+                .then(|| "the last full self-test lies in the future: a clock was wrong".to_owned()),
         }
     }
 }
@@ -326,8 +329,7 @@ impl Machine {
         let mut waiting: VecDeque<TestPart> = self.settings.selftest.parts.iter().copied().collect();
         waiting.push_back(TestPart::Call);
         let part = TestPart::Call;
-        self.selftest.running =
-            Some(Running { test, waiting, part, until: now, call: None, failed: Vec::new() });
+        self.selftest.running = Some(Running { test, waiting, part, until: now, call: None, failed: Vec::new() });
         self.next_part(now, out);
     }
 

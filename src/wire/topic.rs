@@ -46,8 +46,7 @@ pub enum Down {
 
 impl Up {
     /// Every kind.
-    pub const ALL: [Up; 7] =
-        [Up::State, Up::Heartbeat, Up::Alarm, Up::Event, Up::Signal, Up::Test, Up::TestCall];
+    pub const ALL: [Up; 7] = [Up::State, Up::Heartbeat, Up::Alarm, Up::Event, Up::Signal, Up::Test, Up::TestCall];
 
     /// The topic's last level.
     #[must_use]

@@ -24,9 +24,9 @@ mod model;
 mod page_side;
 mod pages;
 mod reports;
-mod selftest;
 #[cfg(test)]
 mod script;
+mod selftest;
 mod switch;
 #[cfg(test)]
 mod tests;

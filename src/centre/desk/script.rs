@@ -243,7 +243,9 @@ fn text(effect: &Effect) -> String {
             format!("order {kiosk} {} {} {on}", letter(*incident), output.name())
         }
         Effect::Order { kiosk, what: OrderKind::KeyFrame } => format!("order {kiosk} key frame"),
-        Effect::Order { kiosk, what: OrderKind::TestOver { test, .. } } => format!("order {kiosk} {} test over", letter(*test)),
+        Effect::Order { kiosk, what: OrderKind::TestOver { test, .. } } => {
+            format!("order {kiosk} {} test over", letter(*test))
+        }
         Effect::KeepTest { kiosk, test } => format!("keep test {kiosk} {}", letter(*test)),
         Effect::Signal { kiosk, .. } => format!("signal {kiosk}"),
         Effect::Audit { who, what, incident } => {

@@ -66,8 +66,9 @@ impl Desk {
     pub(super) fn tested(&mut self, kiosk: KioskId, seen: CallSeen, turn: &mut Turn) {
         let Some(Testing { test, .. }) = self.tests.remove(&kiosk) else { return };
         let CallSeen { frames, key_frames, sound_packets } = seen;
-        let what =
-            format!("test call over: {frames} frames ({key_frames} key frames), {sound_packets} sound packets sent back");
+        let what = format!(
+            "test call over: {frames} frames ({key_frames} key frames), {sound_packets} sound packets sent back"
+        );
         turn.audit(format!("kiosk:{kiosk}"), what, None);
         self.end_test(&kiosk, test, turn);
         turn.push(Effect::Order { kiosk, what: OrderKind::TestOver { test, seen } });

@@ -39,10 +39,16 @@ pub(super) struct Kiosk {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Alarm {
-    Open { since: Instant },
+    Open {
+        since: Instant,
+    },
     /// A test call: nothing reaches a page.
-    Test { seen: CallSeen },
-    Closed { since: Option<Instant> },
+    Test {
+        seen: CallSeen,
+    },
+    Closed {
+        since: Option<Instant>,
+    },
 }
 
 /// Media that came before the alarm's word.
@@ -147,7 +153,9 @@ impl Kiosk {
                 self.alarm = Alarm::Closed { since: Some(now) };
                 Some(seen)
             }
-            (Alarm::Open { .. } | Alarm::Test { .. }, true) | (Alarm::Open { .. } | Alarm::Closed { .. }, false) => None,
+            (Alarm::Open { .. } | Alarm::Test { .. }, true) | (Alarm::Open { .. } | Alarm::Closed { .. }, false) => {
+                None
+            }
         }
     }
 

@@ -9,10 +9,10 @@
 //! state without IO.
 
 mod kiosks;
+mod loopback;
 mod offers;
 mod pages;
 mod task;
-mod loopback;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
