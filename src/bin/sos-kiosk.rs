@@ -11,7 +11,7 @@
 mod kiosk_panel;
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,6 @@ use sos::adapter::media::prompts::PromptFiles;
 use sos::adapter::media::still::Still;
 use sos::adapter::media::{CameraSource, MediaSettings, MicrophoneSource, RtspSource, Speaker};
 use sos::adapter::proof::ProofFile;
-use sos::adapter::store::check::StoreTest;
 use sos::adapter::store::{NoStore, StoreAdapter};
 use sos::adapter::systemd;
 use sos::adapter::upload::{RETRY_REFUSED, UploadConfig, Uploader};
@@ -43,22 +42,21 @@ use sos::config::kiosk::{
 use sos::config::load::Layers;
 use sos::kiosk::control::{Control, Services};
 use sos::kiosk::ports::{Board, Fragments, Hand, KeptPress, Store};
+use sos::kiosk::selftest::Suite;
 use sos::kiosk::selftest::full::Tester;
-use sos::kiosk::selftest::parts::{ButtonTest, CameraTest, LampTest, LinkTest};
-use sos::kiosk::selftest::{PartTest, Suite};
 use sos::kiosk::stop::{Signals, Stopping};
 use sos::kiosk::{Ask, INBOX_SIZE, Inbox, Parts, Setup, Shell};
 use sos::machine::Settings;
-use sos::machine::selftest::Plan;
 use sos::tls;
 use sos::wire::BootId;
-use sos::wire::up::TestPart;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 #[path = "sos-kiosk/keeping.rs"]
 mod keeping;
+#[path = "sos-kiosk/testing.rs"]
+mod testing;
 
 /// EX_CONFIG of sysexits.h: the service manager is told not to try again.
 const EX_CONFIG: u8 = 78;
@@ -213,18 +211,6 @@ fn services(
     Services { inbox: inbox.clone(), asks: asks.clone(), board, config: Arc::new(view), suite }
 }
 
-/// The tests of the parts.
-fn suite(store: &Path, link: &Arc<LinkAdapter>, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> Arc<Suite> {
-    let tests: Vec<Box<dyn PartTest>> = vec![
-        Box::new(StoreTest { dir: store.to_owned() }),
-        Box::new(CameraTest { asks: asks.clone() }),
-        Box::new(LinkTest { asks: asks.clone() }),
-        Box::new(LampTest { asks: asks.clone() }),
-        Box::new(ButtonTest { asks: asks.clone(), inbox: inbox.clone() }),
-    ];
-    Arc::new(Suite::new(tests, link.clone()))
-}
-
 fn setup(config: &KioskConfig) -> Setup {
     Setup {
         id: config.id.clone(),
@@ -235,12 +221,7 @@ fn setup(config: &KioskConfig) -> Setup {
             Settings {
                 standby: config.rtc.standby,
                 seed: rand::random(),
-                selftest: Plan {
-                    nightly: config.selftest.nightly,
-                    at_s: config.selftest.at_of(config.id.as_str()),
-                    parts: vec![TestPart::Store, TestPart::Camera, TestPart::Link],
-                    ..Plan::default()
-                },
+                selftest: testing::plan(config),
                 ..Settings::default()
             },
         ),
@@ -278,7 +259,7 @@ fn make(config: &KioskConfig, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> anyhow
         LegSettings { standby: config.rtc.standby, udp: config.rtc.udp, tcp: config.rtc.tcp, addresses: Vec::new() };
     let leg = Arc::new(LegAdapter::start(rtc, inbox.clone(), link.clone(), media.clone()));
     reader.run(leg.clone());
-    let suite = suite(&config.store_dir, &link, inbox, asks);
+    let suite = testing::suite(&config.store_dir, &link, inbox, asks);
     let tester = Tester::new(suite.clone(), Arc::new(ProofFile::new(&config.store_dir)), inbox.clone());
     let parts = Parts { panel, media: media.clone(), leg, link, store, tester, restored };
     Ok(Made { parts, suite, hand, media, _delivery: delivery })

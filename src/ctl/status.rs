@@ -128,7 +128,11 @@ fn proof(status: &Status, now_us: i64) -> String {
         return format!("proved, {hours}");
     }
     let failed: Vec<&str> = last.failed.iter().map(|part| super::selftest::name(*part)).collect();
-    if last.good { format!("NOT PROVED: {hours}") } else { format!("NOT PROVED: {hours}, {} failed", failed.join(", ")) }
+    if last.good {
+        format!("NOT PROVED: {hours}")
+    } else {
+        format!("NOT PROVED: {hours}, {} failed", failed.join(", "))
+    }
 }
 
 const HOUR_US: i64 = 3_600_000_000;
