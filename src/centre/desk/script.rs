@@ -12,6 +12,7 @@ use super::{Desk, Effect, Event, Now};
 use crate::centre::gateway::{GatewayCommand, GatewayEvent};
 use crate::centre::page::{FromPage, RecordingView, ToPage};
 use crate::wire::down::{OrderKind, Verdict};
+use crate::wire::selftest::{CallSeen, TestCall};
 use crate::wire::up::{
     Alarm, ButtonLine, Heartbeat, IncidentEvent, IncidentReport, KioskState, Place, PressOrigin, SessionOffer, SignalUp,
 };
@@ -160,6 +161,9 @@ fn kiosk_event(kiosk: KioskId, words: &[&str], now: Now) -> Event {
             let offer = Some(SessionOffer { session, sdp: "sdp".to_owned() });
             with(Alarm { offer, ..alarm(incident(id), now.wall_us) })
         }
+        ["tests", id] => Event::TestCall { kiosk, call: TestCall { test: incident(id), attempt: 1, offer: None } },
+        ["test", "kept", id] => Event::TestKept { kiosk, test: incident(id) },
+        ["tested"] => Event::Gateway(GatewayEvent::KioskTested { kiosk, seen: CallSeen::default() }),
         ["online"] | ["offline"] => Event::State {
             kiosk,
             state: KioskState { online: words == ["online"], version: "1".to_owned(), place: Place::default() },

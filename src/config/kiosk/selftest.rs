@@ -34,7 +34,7 @@ fn time_of_day(text: &str) -> Option<u32> {
     let (hour, minute) = text.split_once(':')?;
     let within = |text: &str, below: u32| {
         let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|number| digits && *number < below)
+        text.parse::<u32>().ok().filter(|number| digits && *number < below)
     };
     Some(within(hour, 24)? * 3600 + within(minute, 60)? * 60)
 }
