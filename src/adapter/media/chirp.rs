@@ -93,7 +93,8 @@ mod tests {
         }
         let found = find(&heard).expect("found");
         assert!(found.at.abs_diff(7_200) <= 6, "{found:?}");
-        assert!((found.level_db + 26.0).abs() < 1.5, "{found:?}");
+        // The thinning takes two of them off the upper end of the band.
+        assert!((found.level_db + 28.0).abs() < 1.0, "{found:?}");
     }
 
     #[test]

@@ -703,15 +703,15 @@ fn a_test_call_is_kept_then_acknowledged_and_rings_nowhere() {
          1.1 north tests T
          1.2 north test kept T
          1.3 north tests T
-         4 north tested
-         5 north tests T",
+         3 north tested
+         3.5 north tests T",
         "1 keep test north T
          1 gateway < test of north open
          1.1 keep test north T
          1.2 ack north T waiting
          1.3 ack north T waiting
-         4 order north T test over
-         5 rejected north Stale",
+         3 order north T test over
+         3.5 rejected north Stale",
     );
 }
 
