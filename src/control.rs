@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::wire::down::Standing;
 use crate::wire::ids::KioskId;
+use crate::wire::selftest::LastTest;
 use crate::wire::up::{ButtonLine, Fault, FaultKind};
 pub use crate::wire::up::{TestOutcome, TestPart};
 use crate::wire::{IncidentId, OutputState};
@@ -53,7 +54,7 @@ pub enum Request {
     ConfigChanged,
     /// Tests parts of the kiosk, one after the other. Answered by a line for each step ([`Answer::more`]).
     Selftest {
-        /// Which; none: every part there is a test for.
+        /// Which; none: the full self-test.
         #[serde(default)]
         parts: Vec<TestPart>,
     },
@@ -158,6 +159,12 @@ pub struct Status {
     /// Why there is no connection to the broker, as the last attempt found it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_trouble: Option<String>,
+    /// What the last full self-test found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_test: Option<LastTest>,
+    /// The part under test in a full self-test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub testing: Option<TestPart>,
     /// The board and what is on it.
     #[serde(default)]
     pub board: Vitals,

@@ -69,11 +69,11 @@ impl Board for BoardAdapter {
 
 fn read(settings: &BoardSettings, offset_us: Option<i64>) -> (Findings, Vitals) {
     let certificate = tls::validity(&settings.certificate).map(|v| (v.from_s, v.until_s)).map_err(|e| e.to_string());
-    let found = Findings { wall_s: wall_us() / 1_000_000, offset_us, synced: synced(), certificate };
-    let mut vitals = Vitals { temperature_c: warmest(Path::new("/sys/class/thermal")), ..Vitals::default() };
-    if let Some((free, total)) = disk(&settings.store) {
-        (vitals.disk_free_mb, vitals.disk_total_mb) = (Some(free), Some(total));
-    }
+    let temperature_c = warmest(Path::new("/sys/class/thermal"));
+    let (disk_free_mb, disk_total_mb) = disk(&settings.store).unzip();
+    let wall_s = wall_us() / 1_000_000;
+    let found = Findings { wall_s, offset_us, synced: synced(), certificate, disk_free_mb, temperature_c };
+    let mut vitals = Vitals { temperature_c, disk_free_mb, disk_total_mb, ..Vitals::default() };
     found.tell(&mut vitals);
     (found, vitals)
 }

@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use crate::kiosk::ports::{Leg, Link, Saying};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
+use crate::machine::selftest::TestEvent;
 use crate::mqtt::{self, Client, Happening, Kind};
 use crate::wire::down::{AlarmAck, CentreState, Echo, Order, OrderKind, SignalDown};
 use crate::wire::topic::{self, Down, Up};
@@ -182,6 +183,9 @@ impl Link for LinkAdapter {
             }
             Saying::Test(report) => {
                 self.publish(Up::Test, &*report, Kind::Kept);
+            }
+            Saying::TestCall(call) => {
+                self.publish(Up::TestCall, &*call, Kind::Fresh);
             }
             Saying::Place(place) => {
                 *self.shared.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
@@ -366,6 +370,7 @@ impl LinkReader {
         self.shared.report(match order.what {
             OrderKind::Stands { incident, standing, verdict } => Event::Stands { incident, standing, verdict },
             OrderKind::KeyFrame => Event::KeyFrameWanted,
+            OrderKind::TestOver { test, seen } => Event::Test(TestEvent::Over { test, seen }),
             OrderKind::Switch { incident, output, on } => Event::Switch { incident, output, on },
         });
         Ok(())

@@ -5,6 +5,7 @@ pub mod leg;
 pub mod link;
 pub mod media;
 pub mod panel;
+pub mod proof;
 pub mod store;
 pub mod systemd;
 pub mod upload;

@@ -29,6 +29,7 @@ use sos::adapter::media::loudness::LoudnessSettings;
 use sos::adapter::media::prompts::PromptFiles;
 use sos::adapter::media::still::Still;
 use sos::adapter::media::{CameraSource, MediaSettings, MicrophoneSource, RtspSource, Speaker};
+use sos::adapter::proof::ProofFile;
 use sos::adapter::store::{NoStore, StoreAdapter};
 use sos::adapter::systemd;
 use sos::adapter::upload::{RETRY_REFUSED, UploadConfig, Uploader};
@@ -41,8 +42,8 @@ use sos::config::kiosk::{
 use sos::config::load::Layers;
 use sos::kiosk::control::{Control, Services};
 use sos::kiosk::ports::{Board, Fragments, Hand, KeptPress, Store};
-use sos::kiosk::selftest::parts::{ButtonTest, CameraTest, LampTest, LinkTest};
-use sos::kiosk::selftest::{PartTest, Suite};
+use sos::kiosk::selftest::Suite;
+use sos::kiosk::selftest::full::Tester;
 use sos::kiosk::stop::{Signals, Stopping};
 use sos::kiosk::{Ask, INBOX_SIZE, Inbox, Parts, Setup, Shell};
 use sos::machine::Settings;
@@ -54,6 +55,8 @@ use tracing_subscriber::EnvFilter;
 
 #[path = "sos-kiosk/keeping.rs"]
 mod keeping;
+#[path = "sos-kiosk/testing.rs"]
+mod testing;
 
 /// EX_CONFIG of sysexits.h: the service manager is told not to try again.
 const EX_CONFIG: u8 = 78;
@@ -147,11 +150,11 @@ async fn live(start: Start, layers: &Layers) -> anyhow::Result<End> {
     let (asks, questions) = mpsc::channel(ASKS);
     let (stop, stopped) = watch::channel(false);
     let control = Control::bind(&config.control_socket).context("control socket")?;
-    let Made { parts, hand, media, _delivery } = make(config, &inbox)?;
+    let Made { parts, suite, hand, media, _delivery } = make(config, &inbox, &asks)?;
     let daemon = keeping::Daemon { link: parts.link.clone(), asks: asks.clone(), inbox: inbox.clone() };
     let view = keeping::Watched::default();
     let keeper = Keeper::new(layers, &start, view.0.clone(), daemon);
-    let services = services(config, &parts, &inbox, &asks, view);
+    let services = services(config, &parts, suite, &inbox, &asks, view);
     let shell = Shell::new(setup(config), parts);
     // 5. Run.
     let progress = shell.progress();
@@ -198,20 +201,13 @@ async fn live(start: Start, layers: &Layers) -> anyhow::Result<End> {
 fn services(
     config: &KioskConfig,
     parts: &Parts,
+    suite: Arc<Suite>,
     inbox: &Inbox,
     asks: &mpsc::Sender<Ask>,
     view: keeping::Watched,
 ) -> Services {
     let looked_at = BoardSettings { certificate: config.centre.identity.cert.clone(), store: config.store_dir.clone() };
     let board: Arc<dyn Board> = BoardAdapter::start(looked_at, parts.link.clone(), inbox.clone());
-    // In the order they are run in: what needs nobody first.
-    let tests: Vec<Box<dyn PartTest>> = vec![
-        Box::new(CameraTest { asks: asks.clone() }),
-        Box::new(LinkTest { asks: asks.clone() }),
-        Box::new(LampTest { asks: asks.clone() }),
-        Box::new(ButtonTest { asks: asks.clone(), inbox: inbox.clone() }),
-    ];
-    let suite = Arc::new(Suite::new(tests, parts.link.clone()));
     Services { inbox: inbox.clone(), asks: asks.clone(), board, config: Arc::new(view), suite }
 }
 
@@ -222,7 +218,12 @@ fn setup(config: &KioskConfig) -> Setup {
         pre_event: std::time::Duration::from_secs(config.media.pre_event_s.into()),
         machine: kiosk_panel::settings(
             &config.panel,
-            Settings { standby: config.rtc.standby, seed: rand::random(), ..Settings::default() },
+            Settings {
+                standby: config.rtc.standby,
+                seed: rand::random(),
+                selftest: testing::plan(config),
+                ..Settings::default()
+            },
         ),
     }
 }
@@ -230,6 +231,7 @@ fn setup(config: &KioskConfig) -> Setup {
 /// What the parts list makes: the shell's ports, and what only lives and is stopped.
 struct Made {
     parts: Parts,
+    suite: Arc<Suite>,
     hand: Option<Arc<dyn Hand>>,
     media: Arc<LateMedia>,
     _delivery: Option<Uploader>,
@@ -237,7 +239,7 @@ struct Made {
 
 /// The parts list. Each adapter gets a clone of the inbox and reports there. Only what the daemon cannot be
 /// without is an error: a store that cannot be had is a fault, and the alarm goes out all the same.
-fn make(config: &KioskConfig, inbox: &Inbox) -> anyhow::Result<Made> {
+fn make(config: &KioskConfig, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> anyhow::Result<Made> {
     let centre = &config.centre;
     let (panel, hand) = kiosk_panel::make(&config.panel, inbox).context("panel")?;
     let tls = tls::client(&centre.ca, Some(&centre.identity)).context("centre")?;
@@ -257,8 +259,10 @@ fn make(config: &KioskConfig, inbox: &Inbox) -> anyhow::Result<Made> {
         LegSettings { standby: config.rtc.standby, udp: config.rtc.udp, tcp: config.rtc.tcp, addresses: Vec::new() };
     let leg = Arc::new(LegAdapter::start(rtc, inbox.clone(), link.clone(), media.clone()));
     reader.run(leg.clone());
-    let parts = Parts { panel, media: media.clone(), leg, link, store, restored };
-    Ok(Made { parts, hand, media, _delivery: delivery })
+    let suite = testing::suite(&config.store_dir, &link, inbox, asks);
+    let tester = Tester::new(suite.clone(), Arc::new(ProofFile::new(&config.store_dir)), inbox.clone());
+    let parts = Parts { panel, media: media.clone(), leg, link, store, tester, restored };
+    Ok(Made { parts, suite, hand, media, _delivery: delivery })
 }
 
 /// What survives, and what delivers it.

@@ -95,7 +95,7 @@ impl Inbound {
             return None;
         }
         // A kept message is true only where it is meant to be kept. An alarm counts however it comes.
-        if retained && matches!(kind, Up::Heartbeat | Up::Event | Up::Signal | Up::Test) {
+        if retained && matches!(kind, Up::Heartbeat | Up::Event | Up::Signal | Up::Test | Up::TestCall) {
             self.counters.refuse(Refused::Desk(Rejection::Stale), topic, "retained");
             return None;
         }
@@ -115,6 +115,7 @@ impl Inbound {
             }),
             Up::Event => self.take(&read).map(|m| Event::Report { kiosk: kiosk.clone(), report: Box::new(m.body) }),
             Up::Signal => self.take(&read).map(|m| Event::Signal { kiosk: kiosk.clone(), signal: m.body }),
+            Up::TestCall => self.take(&read).map(|m| Event::TestCall { kiosk: kiosk.clone(), call: m.body }),
             Up::Test => self.take(&read).map(|m| Event::Test { kiosk: kiosk.clone(), report: m.body }),
         }
     }

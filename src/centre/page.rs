@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::wire::down::{Standing, Verdict};
 use crate::wire::ids::KioskId;
+use crate::wire::selftest::LastTest;
 use crate::wire::up::{Fault, Mark, Place, PressOrigin};
 use crate::wire::{IncidentId, Output, OutputState};
 
@@ -212,6 +213,15 @@ pub struct KioskView {
     /// The outputs it has, as it says they are.
     #[serde(default)]
     pub outputs: Vec<OutputState>,
+    /// Whether a test call of it is under way.
+    #[serde(default)]
+    pub testing: bool,
+    /// What its last full self-test found.
+    #[serde(default)]
+    pub last_test: Option<LastTest>,
+    /// Whether that proves now that it would work.
+    #[serde(default)]
+    pub proved: bool,
     /// Wall clock of the last heartbeat, microseconds.
     pub seen_wall_us: Option<i64>,
     /// Version of its daemon.

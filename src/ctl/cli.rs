@@ -76,7 +76,7 @@ pub enum Command {
     /// A press during a test is an alarm, as ever. The one exception: while the test of the button waits, the
     /// first press of the button itself is the test, and the next one is an alarm.
     Selftest {
-        /// Which parts; none: every part there is a test for, but the button
+        /// Which parts; none: the full self-test, with a test call to the centre, as every night
         parts: Vec<PartName>,
         /// As JSON, a line a step
         #[arg(long)]

@@ -6,15 +6,12 @@ use super::ask::follow;
 use super::{Exit, Failure, json};
 use crate::control::{Request, TestOutcome, TestPart, TestStep};
 
-/// The parts that are tested when none is named: the button needs a person.
-pub const WITHOUT_A_PERSON: [TestPart; 3] = [TestPart::Camera, TestPart::Link, TestPart::Lamp];
-
-/// Tests `parts`; `print` gets a line for each step. Returns how it ended.
+/// Tests `named` parts, or fully; `print` gets a line for each step. Returns how it ended.
 ///
 /// # Errors
 /// The daemon cannot be reached, or refused.
 pub fn run(socket: &Path, named: &[TestPart], as_json: bool, print: &mut dyn FnMut(&str)) -> Result<Exit, Failure> {
-    let parts = if named.is_empty() { WITHOUT_A_PERSON.to_vec() } else { named.to_vec() };
+    let parts = named.to_vec();
     let (mut failed, mut untested) = (false, false);
     follow(socket, &Request::Selftest { parts }, |answer| {
         let Some(step) = answer.test else { return };
@@ -45,6 +42,8 @@ pub fn name(part: TestPart) -> &'static str {
         TestPart::Camera => "camera",
         TestPart::Link => "link",
         TestPart::Button => "button",
+        TestPart::Store => "store",
+        TestPart::Call => "call",
         TestPart::Unknown => "unknown",
     }
 }

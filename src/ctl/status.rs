@@ -44,6 +44,7 @@ pub fn render(status: &Status) -> String {
     }
     line("to deliver", format!("{} fragments", status.undelivered));
     board(&status.board, status.clock_offset_us).into_iter().for_each(|(name, value)| line(name, value));
+    line("self-test", proof(status, now_us()));
     line("config", configuration(&status.config));
     if let Some(undone) = &status.config.undone {
         line("", format!("the last change was undone: {undone}"));
@@ -113,6 +114,32 @@ fn board(board: &Vitals, offset_us: Option<i64>) -> Vec<(&'static str, String)> 
         lines.push(("board", format!("{degrees:.0} degrees C")));
     }
     lines
+}
+
+/// What the last full self-test says, in a line.
+fn proof(status: &Status, now_us: i64) -> String {
+    if let Some(part) = status.testing {
+        return format!("running: {}", super::selftest::name(part));
+    }
+    let Some(last) = &status.last_test else { return "NOT PROVED: there was no full self-test yet".to_owned() };
+    let now_us = now_us.saturating_add(status.clock_offset_us.unwrap_or(0));
+    let hours = last.age_us(now_us).map_or_else(|| "in the future".to_owned(), |us| format!("{} h ago", us / HOUR_US));
+    if last.proves(now_us) {
+        return format!("proved, {hours}");
+    }
+    let failed: Vec<&str> = last.failed.iter().map(|part| super::selftest::name(*part)).collect();
+    if last.good {
+        format!("NOT PROVED: {hours}")
+    } else {
+        format!("NOT PROVED: {hours}, {} failed", failed.join(", "))
+    }
+}
+
+const HOUR_US: i64 = 3_600_000_000;
+
+fn now_us() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// How the configuration stands, in a line.

@@ -18,10 +18,21 @@ pub const CLOCK_ON: Duration = Duration::from_secs(3);
 /// Nobody vouches for the clock, neither the centre nor a time service, for this long: it is not to be trusted.
 pub const CLOCK_ALONE: Duration = Duration::from_secs(60 * 60);
 
+/// Less room than this is none, MB: some minutes of recording.
+pub const DISK_LOW_MB: u64 = 100;
+/// From here on there is room again, MB.
+pub const DISK_ROOM_MB: u64 = 150;
+/// Outside of these a board is no longer within what it is made for, degrees Celsius.
+pub const TOO_COLD_C: f64 = -30.0;
+/// The Raspberry Pi slows itself down from here on.
+pub const TOO_HOT_C: f64 = 85.0;
+/// It is well again when it is this far inside.
+const WELL_INSIDE_C: f64 = 5.0;
+
 const DAY_S: i64 = 86_400;
 
 /// What was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Findings {
     /// The board's clock, seconds since 1970 UTC.
     pub wall_s: i64,
@@ -31,6 +42,10 @@ pub struct Findings {
     pub synced: Option<bool>,
     /// The certificate's first and last second, since 1970 UTC; or why it cannot be read.
     pub certificate: Result<(i64, i64), String>,
+    /// Room for recordings, MB, where it can be read.
+    pub disk_free_mb: Option<u64>,
+    /// The warmest sensor, degrees Celsius, where there is one.
+    pub temperature_c: Option<f64>,
 }
 
 impl Findings {
@@ -57,7 +72,7 @@ impl Findings {
 /// What was said so far.
 #[derive(Debug, Clone, Default)]
 pub struct Checkup {
-    said: [Option<String>; 2],
+    said: [Option<String>; 4],
     /// Since when nobody vouches for the clock.
     alone: Option<Duration>,
 }
@@ -68,9 +83,13 @@ impl Checkup {
     pub fn look(&mut self, now: Duration, found: &Findings) -> Vec<Event> {
         let clock = self.clock(now, found);
         let mut events = Vec::new();
-        for (slot, kind, why) in
-            [(0, FaultKind::ClockWrong, clock), (1, FaultKind::CertificateExpiring, certificate(found))]
-        {
+        let (disk, heat) = (self.disk(found), self.heat(found));
+        for (slot, kind, why) in [
+            (0, FaultKind::ClockWrong, clock),
+            (1, FaultKind::CertificateExpiring, certificate(found)),
+            (2, FaultKind::DiskFull, disk),
+            (3, FaultKind::Temperature, heat),
+        ] {
             match (&self.said[slot], &why) {
                 (before, Some(detail)) if before.as_ref() != Some(detail) => {
                     events.push(Event::FaultRaised(Fault { kind, detail: detail.clone() }));
@@ -81,6 +100,21 @@ impl Checkup {
             self.said[slot] = why;
         }
         events
+    }
+
+    fn disk(&self, found: &Findings) -> Option<String> {
+        let bound = if self.said[2].is_some() { DISK_ROOM_MB } else { DISK_LOW_MB };
+        let full = found.disk_free_mb? < bound;
+        full.then(|| format!("expected {DISK_LOW_MB} MB of room for recordings, found less"))
+    }
+
+    fn heat(&self, found: &Findings) -> Option<String> {
+        let degrees = found.temperature_c?;
+        let margin = if self.said[3].is_some() { WELL_INSIDE_C } else { 0.0 };
+        let well = TOO_COLD_C + margin..=TOO_HOT_C - margin;
+        let side = if degrees < *well.start() { "less" } else { "more" };
+        (!well.contains(&degrees))
+            .then(|| format!("expected {TOO_COLD_C:.0} to {TOO_HOT_C:.0} degrees Celsius, found {side}"))
     }
 
     fn clock(&mut self, now: Duration, found: &Findings) -> Option<String> {
@@ -139,6 +173,8 @@ mod tests {
             offset_us: Some(0),
             synced: None,
             certificate: Ok((NOW - 100 * DAY_S, NOW + days * DAY_S + 1)),
+            disk_free_mb: Some(5_000),
+            temperature_c: Some(40.0),
         }
     }
 
@@ -186,6 +222,24 @@ mod tests {
         assert!(details(&checkup.look(START, &off(-4_000_000)))[0].contains("4 s ahead"), "not back yet");
         assert_eq!(details(&checkup.look(START, &off(2_900_000))), ["ClockWrong gone"]);
         assert_eq!(checkup.look(START, &off(4_000_000)), []);
+    }
+
+    #[test]
+    fn a_full_disk_and_a_hot_board_are_said_once_and_heal_when_well_inside() {
+        let mut checkup = Checkup::default();
+        let disk = |mb| Findings { disk_free_mb: Some(mb), ..found(90) };
+        assert_eq!(checkup.look(START, &disk(100)), []);
+        assert!(details(&checkup.look(START, &disk(99)))[0].starts_with("DiskFull expected 100 MB"));
+        assert_eq!(checkup.look(START, &disk(149)), []);
+        assert_eq!(details(&checkup.look(START, &disk(150))), ["DiskFull gone"]);
+        let heat = |degrees| Findings { temperature_c: Some(degrees), ..found(90) };
+        assert_eq!(checkup.look(START, &heat(85.0)), []);
+        assert!(details(&checkup.look(START, &heat(86.0)))[0].ends_with("found more"));
+        assert_eq!(checkup.look(START, &heat(82.0)), []);
+        assert_eq!(details(&checkup.look(START, &heat(79.0))), ["Temperature gone"]);
+        assert!(details(&checkup.look(START, &heat(-31.0)))[0].ends_with("found less"));
+        let unread = Findings { temperature_c: None, disk_free_mb: None, ..found(90) };
+        assert_eq!(details(&checkup.look(START, &unread)), ["Temperature gone"]);
     }
 
     #[test]

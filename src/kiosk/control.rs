@@ -157,6 +157,7 @@ async fn converse(stream: UnixStream, services: &Services, hand: Option<&Arc<dyn
             return write(stream.get_mut(), &answer).await;
         }
         let answer = match serde_json::from_slice::<Request>(&line) {
+            Ok(Request::Selftest { parts }) if parts.is_empty() => full_test(&mut stream, &services.asks).await?,
             Ok(Request::Selftest { parts }) => test(&mut stream, &services.suite, &parts).await?,
             Ok(request) => answer(request, services, hand).await,
             Err(error) => Answer::refused(format!("not a request: {error}")),
@@ -205,6 +206,21 @@ async fn test(stream: &mut BufReader<UnixStream>, suite: &Suite, parts: &[TestPa
         Some(Err(why)) => Answer::refused(why),
         Some(Ok(())) | None => Answer::done(),
     })
+}
+
+/// Says every step of the full self-test, which goes on when nobody listens any more.
+async fn full_test(stream: &mut BufReader<UnixStream>, asks: &mpsc::Sender<Ask>) -> std::io::Result<Answer> {
+    let (to, mut steps) = mpsc::channel(STEPS);
+    if asks.send(Ask::SelfTest(to)).await.is_err() {
+        return Ok(Answer::refused("the daemon is stopping"));
+    }
+    let mut said = false;
+    while let Some(step) = steps.recv().await {
+        said = true;
+        let line = Answer { test: Some(step), more: true, ..Answer::done() };
+        write(stream.get_mut(), &line).await?;
+    }
+    Ok(if said { Answer::done() } else { Answer::refused("an alarm is open: nothing is tested") })
 }
 
 /// Returns when the other end has closed.

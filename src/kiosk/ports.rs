@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 pub use crate::control::{ConfigState, Vitals};
 use crate::machine::words::{Lamp, Light, Prompt};
+use crate::wire::selftest::{LastTest, TestCall};
 use crate::wire::up::{Alarm, Heartbeat, IncidentEvent, Place, PressOrigin, SignalUp, TestReport};
 use crate::wire::{IncidentId, Output};
 
@@ -103,6 +104,11 @@ pub trait Media: Send + Sync {
     fn voice(&self, rtp: Bytes);
     /// Opens or closes the way of the officer's voice to the loudspeaker; closed, packets are dropped.
     fn open_voice(&self, open: bool);
+    /// For a test call: chirps go out in the place of the microphone, and what comes back is searched for them
+    /// (`TestEvent::Heard`) instead of being played.
+    fn probe(&self, on: bool) {
+        let _ = on;
+    }
     /// Speaks a prompt, mixed with the call.
     fn prompt(&self, prompt: Prompt);
     /// Records `incident`, from `before` ago. Fragments go to the store; the outcome comes as events.
@@ -146,6 +152,8 @@ pub enum Saying {
     Heartbeat(Box<Heartbeat>),
     /// A test, logged; kept and resent until the broker has it.
     Test(Box<TestReport>),
+    /// A test call, said like an alarm: the machine says it again until it is acknowledged.
+    TestCall(Box<TestCall>),
     /// Where the kiosk stands, from now on.
     Place(Place),
 }
@@ -181,6 +189,14 @@ pub trait Configured: Send + Sync {
     fn state(&self) -> ConfigState;
     /// Its file was changed: look now.
     fn look(&self);
+}
+
+/// The result of the last full self-test, kept over restarts.
+pub trait Proof: Send + Sync {
+    /// What was kept.
+    fn last(&self) -> Option<LastTest>;
+    /// Keeps it; never blocks.
+    fn keep(&self, last: &LastTest);
 }
 
 /// A press that must survive a power cut.

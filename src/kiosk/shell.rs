@@ -3,6 +3,8 @@
 //! No port call waits (see [`super::ports`]), so no effect holds up the next. Beside the effects the shell keeps
 //! what the machine has no business with: wall time, the marks of the call, the heartbeat, the ring of events.
 
+mod status;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,13 +14,14 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::Stamped;
-use super::names::{lamp_state, phase_name};
 use super::ports::{KeptPress, Leg, Link, Media, Panel, Saying, Store};
 use super::progress::{Progress, stalled};
 use super::ring::Ring;
+use super::selftest::full::{Tester, Watchers};
 use super::selftest::hands::Tests;
-use super::timing::{Clock, Record};
-use crate::control::{ConfigState, OpenIncident, Status, Vitals};
+use super::timing::{Clock, Record, second_of_day, wall_us};
+use crate::control::{Status, TestStep};
+use crate::machine::selftest::TestEvent;
 use crate::machine::words::{Lamp, Light};
 use crate::machine::{Effect, Event, Machine, Settings};
 use crate::wire::ids::KioskId;
@@ -38,6 +41,8 @@ pub struct Parts {
     pub link: Arc<dyn Link>,
     /// What survives.
     pub store: Arc<dyn Store>,
+    /// Tests parts for the full self-test.
+    pub tester: Tester,
     /// Presses kept by an earlier run and not closed, oldest first.
     pub restored: Vec<KeptPress>,
 }
@@ -68,6 +73,8 @@ pub enum Ask {
     Beat(oneshot::Sender<()>),
     /// A lamp for a test, as long as no alarm is open; none: all as they should be.
     Lamp(Option<(Lamp, Light)>, oneshot::Sender<Result<(), String>>),
+    /// The full self-test; every step goes there, and its end closes it.
+    SelfTest(mpsc::Sender<TestStep>),
     /// The button's next press is a test, within a bound; true: it came.
     Button(oneshot::Sender<bool>),
 }
@@ -83,6 +90,7 @@ pub struct Shell {
     ring: Ring,
     progress: Arc<Progress>,
     tests: Tests,
+    watchers: Watchers,
 }
 
 impl Shell {
@@ -99,6 +107,7 @@ impl Shell {
             ring: Ring::default(),
             progress: Arc::new(Progress::default()),
             tests: Tests::default(),
+            watchers: Watchers::default(),
         }
     }
 
@@ -129,7 +138,10 @@ impl Shell {
                 },
                 Some(ask) = asks.recv() => self.answer(ask),
                 () = sleep_until(wake.into()) => self.wake_up(),
-                _ = beat.tick() => self.beat(),
+                _ = beat.tick() => {
+                    self.tell_the_time();
+                    self.beat();
+                }
             }
         }
         // What was noted leaves before the link is closed.
@@ -142,6 +154,9 @@ impl Shell {
             info!(%incident, acknowledged, "an incident of an earlier run is resumed");
             self.record.get_or_insert_with(|| Record::kept(incident, origin, pressed_wall_us));
             self.take(Stamped::now(Event::Restored { incident, origin, presses, acknowledged }));
+        }
+        if let Some(last) = self.parts.tester.last() {
+            self.take(Stamped::now(Event::Test(TestEvent::Restored(last))));
         }
         if self.setup.machine.standby {
             self.parts.leg.stand_by();
@@ -176,7 +191,10 @@ impl Shell {
             Event::KeepFailed { .. } | Event::RecordingFailed { .. } => warn!(?event, "event"),
             _ => debug!(?event, "event"),
         }
-        self.ring.push(now, &event);
+        // Told every two seconds; a ring of hours of clock would hide what happened.
+        if !matches!(event, Event::Test(TestEvent::Clock { .. })) {
+            self.ring.push(now, &event);
+        }
         let pressed = matches!(event, Event::Pressed { .. });
         for effect in self.machine.handle(event, now) {
             self.perform(effect, at, pressed);
@@ -213,6 +231,7 @@ impl Shell {
             }
             Effect::Output { output, on } => self.parts.panel.output(output, on),
             Effect::Beat => self.beat(),
+            Effect::Test(effect) => self.watchers.perform(effect, &self.parts),
             Effect::Speak(prompt) => self.parts.media.prompt(prompt),
             Effect::OpenGate => self.parts.media.open_gate(self.parts.leg.packets()),
             Effect::CloseGate => {
@@ -290,6 +309,12 @@ impl Shell {
         }
     }
 
+    fn tell_the_time(&mut self) {
+        let offset = self.parts.link.clock_offset_us().unwrap_or(0);
+        let (wall_us, day_s) = (wall_us(Instant::now()).saturating_add(offset), second_of_day());
+        self.take(Stamped::now(Event::Test(TestEvent::Clock { wall_us, day_s, test: IncidentId::fresh() })));
+    }
+
     fn beat(&mut self) {
         let heartbeat = self.heartbeat();
         let media = self.parts.media.health();
@@ -314,6 +339,7 @@ impl Shell {
             faults: self.machine.faults(),
             uptime_s: self.clock.since_boot(Instant::now()).as_secs(),
             undelivered: self.parts.store.undelivered(),
+            last_test: self.machine.last_test().cloned(),
         }
     }
 
@@ -335,49 +361,15 @@ impl Shell {
                 let open = self.machine.open().is_some();
                 _ = to.send(self.tests.lamp(lamp, open, &self.lamps, &mut *self.parts.panel));
             }
+            Ask::SelfTest(to) => {
+                self.watchers.watch(to);
+                self.tell_the_time();
+                self.take(Stamped::now(Event::Test(TestEvent::Wanted { test: IncidentId::fresh() })));
+            }
             Ask::Button(to) => {
                 self.tests.button(to);
                 self.take(Stamped::now(Event::ButtonTest));
             }
-        }
-    }
-
-    fn status(&self) -> Status {
-        let beat = self.heartbeat();
-        let ways = self.machine.ways();
-        let media = self.parts.media.inventory();
-        Status {
-            id: self.setup.id.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_s: beat.uptime_s,
-            phase: phase_name(self.machine.phase()),
-            incident: self.machine.open().map(|open| OpenIncident {
-                id: open.incident,
-                presses: open.presses,
-                acknowledged: open.acknowledged,
-                standing: open.standing,
-            }),
-            link_up: ways.link,
-            centre_present: ways.centre,
-            leg_up: ways.leg,
-            standby: self.setup.machine.standby,
-            button: beat.button,
-            second_button: beat.second_button,
-            outputs: beat.outputs,
-            panel: self.parts.panel.look(),
-            lamps: self.lamps.iter().filter_map(|(lamp, light)| lamp_state(*lamp, *light)).collect(),
-            frame_age_ms: beat.frame_age_ms,
-            sound_age_ms: beat.sound_age_ms,
-            mic_dbfs: beat.mic_dbfs,
-            echo_age_ms: beat.echo_age_ms,
-            clock_offset_us: beat.clock_offset_us,
-            faults: beat.faults,
-            undelivered: beat.undelivered,
-            link_trouble: self.parts.link.trouble(),
-            board: Vitals::default(),
-            config: ConfigState::default(),
-            camera: media.camera,
-            encoder: media.encoder,
         }
     }
 }

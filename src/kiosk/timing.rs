@@ -56,6 +56,14 @@ pub fn wall_us(at: Instant) -> i64 {
     i64::try_from(then.as_micros()).unwrap_or(i64::MAX)
 }
 
+/// Second of the local day.
+#[must_use]
+pub fn second_of_day() -> u32 {
+    let time = jiff::Zoned::now().time();
+    let whole = i32::from(time.hour()) * 3600 + i32::from(time.minute()) * 60 + i32::from(time.second());
+    u32::try_from(whole).unwrap_or(0)
+}
+
 /// What the shell knows of an incident beside the machine.
 #[derive(Debug, Clone)]
 pub struct Record {

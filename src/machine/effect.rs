@@ -1,5 +1,6 @@
 //! Everything the machine can ask for. Comparable values; the shell performs them.
 
+use super::selftest::TestEffect;
 use super::words::{Lamp, Light, Prompt};
 use crate::wire::down::Verdict;
 use crate::wire::up::{Fault, FaultKind, IncidentReport, Mark, PressOrigin};
@@ -94,6 +95,8 @@ pub enum Effect {
         /// Whether it was pressed; else the time is up, or an alarm came between.
         pressed: bool,
     },
+    /// The full self-test asks for something.
+    Test(TestEffect),
     /// A fault stands.
     RaiseFault(Fault),
     /// A fault is gone.

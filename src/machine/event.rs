@@ -1,5 +1,6 @@
 //! Everything that can happen to the machine. A closed set.
 
+use super::selftest::TestEvent;
 use crate::wire::down::{Standing, Verdict};
 use crate::wire::up::{Fault, FaultKind, PressOrigin};
 use crate::wire::{IncidentId, Output, SessionId};
@@ -142,6 +143,8 @@ pub enum Event {
     FaultRaised(Fault),
     /// A part has healed.
     FaultCleared(FaultKind),
+    /// Something happened to the full self-test.
+    Test(TestEvent),
     /// Time has passed: the deadline was reached. Harmless at any other time.
     Tick,
 }

@@ -25,7 +25,7 @@
 //!   standing is Answered. [`call`] keeps both in one place.
 //! - The parts: [`buttons`] (each line, stuck or not), [`outputs`] (what an officer may switch), [`alarm`]
 //!   (when to send again), [`outage`] (when to tell the person that there is no connection), [`call`] (the incident),
-//!   [`faults`] (what stands).
+//!   [`faults`] (what stands), [`selftest`] (the full self-test, which an alarm ends at once).
 
 pub mod alarm;
 pub mod button;
@@ -37,8 +37,11 @@ pub mod event;
 pub mod faults;
 pub mod outage;
 pub mod outputs;
+mod panel;
 pub mod phase;
+pub mod selftest;
 pub mod settings;
+mod testcall;
 pub mod words;
 
 use std::time::Duration;
@@ -50,12 +53,13 @@ pub use settings::Settings;
 
 use crate::wire::down::{Standing, Verdict};
 use crate::wire::up::{ButtonLine, Fault, FaultKind, IncidentReport, Mark, PressOrigin};
-use crate::wire::{IncidentId, Output, OutputState};
+use crate::wire::{IncidentId, OutputState};
 use button::{Press, Release};
 use buttons::Buttons;
 use call::{Call, Cx};
 use faults::Faults;
 use outputs::Outputs;
+use selftest::SelfTest;
 
 /// The ways to the centre.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -89,6 +93,7 @@ pub struct Machine {
     outputs: Outputs,
     faults: Faults,
     call: Option<Call>,
+    selftest: SelfTest,
 }
 
 impl Machine {
@@ -104,6 +109,7 @@ impl Machine {
             outputs: Outputs::default(),
             faults: Faults::default(),
             call: None,
+            selftest: SelfTest::default(),
         }
     }
 
@@ -141,6 +147,7 @@ impl Machine {
             Event::LegUp => self.leg_up(now, &mut out),
             Event::LegDown => self.leg_lost(now, &mut out),
             Event::OfferMade { session, sdp } => {
+                self.test_offer(session, sdp.clone(), now, &mut out);
                 self.on_any(now, &mut out, |call, cx| call.offer_made(session, sdp, cx));
             }
             Event::RecordingStarted { incident: _ } => self.faults.clear(FaultKind::RecordingFailed, &mut out),
@@ -155,6 +162,7 @@ impl Machine {
             Event::VoiceHeard => self.on_any(now, &mut out, |call, cx| call.voice_heard(cx)),
             Event::FaultRaised(Fault { kind, detail }) => self.faults.raise(kind, detail, &mut out),
             Event::FaultCleared(kind) => self.faults.clear(kind, &mut out),
+            Event::Test(event) => self.test_event(event, now, &mut out),
             Event::Tick => {}
         }
         self.expire(now, &mut out);
@@ -166,7 +174,7 @@ impl Machine {
     pub fn deadline(&self) -> Option<Duration> {
         let call = self.call.as_ref().and_then(Call::deadline);
         let buttons = self.buttons.deadline(&self.settings);
-        [buttons, self.button_test, self.leg_deadline(), call].into_iter().flatten().min()
+        [buttons, self.button_test, self.leg_deadline(), self.test_deadline(), call].into_iter().flatten().min()
     }
 
     /// What the machine is doing.
@@ -239,32 +247,6 @@ impl Machine {
         self.judge_buttons(out);
     }
 
-    /// One fault for all of them: it stands while anything is wrong with any line.
-    fn judge_buttons(&mut self, out: &mut Vec<Effect>) {
-        match self.buttons.trouble(&self.settings) {
-            Some(why) => self.faults.raise(FaultKind::ButtonStuck, why, out),
-            None => self.faults.clear(FaultKind::ButtonStuck, out),
-        }
-    }
-
-    fn case(&mut self, open: bool, out: &mut Vec<Effect>) {
-        if open {
-            let detail = "expected the case closed, found its contact open".to_owned();
-            self.faults.raise(FaultKind::CaseOpen, detail, out);
-        } else {
-            self.faults.clear(FaultKind::CaseOpen, out);
-        }
-    }
-
-    fn switch(&mut self, incident: IncidentId, output: Output, on: bool, out: &mut Vec<Effect>) {
-        if self.call.as_ref().is_some_and(|call| call.is(incident)) {
-            self.outputs.ask(output, on, &self.settings, out);
-        } else {
-            // An order of a call that is over: the centre learns what is.
-            out.push(Effect::Beat);
-        }
-    }
-
     fn call_for(&mut self, origin: PressOrigin, incident: IncidentId, now: Duration, out: &mut Vec<Effect>) {
         self.end_button_test(false, out);
         let mut cx = Self::cx(&self.settings, self.ways, now, out);
@@ -325,6 +307,9 @@ impl Machine {
     }
 
     fn acknowledged(&mut self, incident: IncidentId, standing: Standing, now: Duration, out: &mut Vec<Effect>) {
+        if self.test_acknowledged(incident, now) {
+            return;
+        }
         self.on(incident, now, out, |call, cx| call.acknowledged(standing, cx));
         if standing == Standing::Closed {
             self.close(incident, None, now, out);
@@ -396,5 +381,6 @@ impl Machine {
             call.time_out(&mut Self::cx(&self.settings, self.ways, now, out));
             self.outputs.end(out);
         }
+        self.expire_test(now, out);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::selftest::Plan;
 use crate::wire::Output;
 
 /// What the machine goes by.
@@ -44,6 +45,8 @@ pub struct Settings {
     pub button_test_for: Duration,
     /// Whether a media leg is kept between calls; without it the leg is offered inside the alarm.
     pub standby: bool,
+    /// When and what the full self-test tests.
+    pub selftest: Plan,
     /// Seed of the jitter: kiosks that lost the centre together must not come back in step.
     pub seed: u64,
 }
@@ -69,6 +72,7 @@ impl Default for Settings {
             leg_missing_after: Duration::from_secs(20),
             button_test_for: Duration::from_secs(30),
             standby: true,
+            selftest: Plan::default(),
             seed: 0,
         }
     }

@@ -9,6 +9,7 @@ use super::delivery::{
     DURATION_HEADER, Inventory, Receipt, SHA256_HEADER, START_HEADER, Sealed, fragment_path, recording_path,
     sealed_path,
 };
+use super::selftest::TestCall;
 use super::topic::{self, Down, Up};
 use super::{Envelope, IncidentId, KioskId, down, limits, up};
 
@@ -91,6 +92,7 @@ impl Maker {
             Up::Alarm => (self.payload::<up::Alarm>(), "A press, said until the centre acknowledges it."),
             Up::Event => (self.payload::<up::IncidentEvent>(), "What happened in an incident."),
             Up::Signal => (self.payload::<up::SignalUp>(), "Media sessions, from the kiosk."),
+            Up::TestCall => (self.payload::<TestCall>(), "A test call: said like an alarm, logged, and no alarm."),
             Up::Test => (self.payload::<up::TestReport>(), "A test of a part of the kiosk, logged."),
         }
     }

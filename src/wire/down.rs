@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Output;
 use super::ids::{IncidentId, SessionId};
+use super::selftest::CallSeen;
 
 /// Retained presence of the centre. The broker publishes `online: false` as its last will.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -96,6 +97,14 @@ pub enum OrderKind {
     },
     /// Send a key frame: a page has joined or lost its picture.
     KeyFrame,
+    /// The test call is over.
+    TestOver {
+        /// Which.
+        test: IncidentId,
+        /// What the centre got of it.
+        #[serde(flatten)]
+        seen: CallSeen,
+    },
     /// The officer of an open incident switches an output. Refused without that incident. How the output is then is
     /// in the heartbeat that follows at once; with the close it goes off by itself.
     Switch {

@@ -18,3 +18,5 @@ pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 pub const DEAD_AFTER: Duration = Duration::from_secs(7);
 /// How many message ids a receiver remembers to de-duplicate.
 pub const DEDUP_WINDOW: usize = 1024;
+/// A kiosk is proved by a good full self-test for this long.
+pub const PROVED_FOR: Duration = Duration::from_secs(24 * 60 * 60);

@@ -12,6 +12,7 @@ pub mod ids;
 pub mod limits;
 mod medium;
 mod output;
+pub mod selftest;
 pub mod topic;
 pub mod up;
 

@@ -27,6 +27,8 @@ pub enum Up {
     Signal,
     /// Tests, logged: [`super::up::TestReport`].
     Test,
+    /// The full self-test's call: [`super::selftest::TestCall`].
+    TestCall,
 }
 
 /// What a kiosk is told, the last level of its topic.
@@ -44,7 +46,7 @@ pub enum Down {
 
 impl Up {
     /// Every kind.
-    pub const ALL: [Up; 6] = [Up::State, Up::Heartbeat, Up::Alarm, Up::Event, Up::Signal, Up::Test];
+    pub const ALL: [Up; 7] = [Up::State, Up::Heartbeat, Up::Alarm, Up::Event, Up::Signal, Up::Test, Up::TestCall];
 
     /// The topic's last level.
     #[must_use]
@@ -56,6 +58,7 @@ impl Up {
             Up::Event => "event",
             Up::Signal => "signal",
             Up::Test => "test",
+            Up::TestCall => "test_call",
         }
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::OutputState;
 use super::ids::{IncidentId, SessionId};
+use super::selftest::LastTest;
 
 /// Retained presence of a kiosk. The broker publishes `online: false` as its last will.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +63,9 @@ pub struct Heartbeat {
     /// Fragments on the kiosk that the centre has no receipt for.
     #[serde(default)]
     pub undelivered: u64,
+    /// What the last full self-test found; absent: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_test: Option<LastTest>,
 }
 
 /// State of a button's line, the worst last.
@@ -162,6 +166,10 @@ pub enum TestPart {
     Link,
     /// The button, pressed by a person.
     Button,
+    /// What must survive a power cut is written and read back.
+    Store,
+    /// The test call to the centre: media both ways.
+    Call,
     /// A part this version does not know.
     #[serde(other)]
     Unknown,

@@ -191,6 +191,7 @@ fn heartbeat(nonce: u64) -> Heartbeat {
         faults: vec![],
         uptime_s: 1,
         undelivered: 0,
+        last_test: None,
     }
 }
 

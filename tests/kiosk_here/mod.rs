@@ -9,13 +9,15 @@ use bytes::Bytes;
 use sos::control::{ConfigState, PanelView, Vitals};
 use sos::kiosk::control::{Control, Services};
 use sos::kiosk::ports::{
-    Board, Configured, Hand, KeptPress, Leg, Link, LivePacket, Media, MediaHealth, Panel, Saying, Store,
+    Board, Configured, Hand, KeptPress, Leg, Link, LivePacket, Media, MediaHealth, Panel, Proof, Saying, Store,
 };
+use sos::kiosk::selftest::full::Tester;
 use sos::kiosk::selftest::parts::{ButtonTest, CameraTest, LampTest, LinkTest};
 use sos::kiosk::selftest::{PartTest, Suite};
 use sos::kiosk::{INBOX_SIZE, Inbox, Parts, Setup, Shell, Stamped};
 use sos::machine::words::{Lamp, Light, Prompt};
 use sos::machine::{Event, Settings};
+use sos::wire::selftest::LastTest;
 use sos::wire::up::Place;
 use sos::wire::{IncidentId, Output, SessionId};
 use tempfile::TempDir;
@@ -43,6 +45,8 @@ pub enum Told {
     KeyFrame,
     StandBy,
     MakeOffer,
+    Probe(bool),
+    Proof(LastTest),
 }
 
 #[derive(Clone)]
@@ -80,6 +84,9 @@ impl Media for Ports {
     fn voice(&self, _rtp: Bytes) {}
     fn open_voice(&self, open: bool) {
         self.tell(Told::Voice(open));
+    }
+    fn probe(&self, on: bool) {
+        self.tell(Told::Probe(on));
     }
     fn prompt(&self, prompt: Prompt) {
         self.tell(Told::Prompt(prompt));
@@ -141,6 +148,15 @@ impl Configured for Ports {
     fn look(&self) {}
 }
 
+impl Proof for Ports {
+    fn last(&self) -> Option<LastTest> {
+        None
+    }
+    fn keep(&self, last: &LastTest) {
+        self.tell(Told::Proof(last.clone()));
+    }
+}
+
 impl Store for Ports {
     fn keep(&self, press: KeptPress) {
         self.tell(Told::Kept(press));
@@ -189,7 +205,15 @@ impl Kiosk {
             Some((panel, hand)) => (panel, Some(hand)),
             None => (Box::new(ports.clone()), None),
         };
+        let tests: Vec<Box<dyn PartTest>> = vec![
+            Box::new(CameraTest { asks: asks.clone() }),
+            Box::new(LinkTest { asks: asks.clone() }),
+            Box::new(LampTest { asks: asks.clone() }),
+            Box::new(ButtonTest { asks: asks.clone(), inbox: inbox.clone() }),
+        ];
+        let suite = Arc::new(Suite::new(tests, Arc::new(ports.clone())));
         let parts = Parts {
+            tester: Tester::new(suite.clone(), Arc::new(ports.clone()), inbox.clone()),
             panel,
             media: Arc::new(ports.clone()),
             leg: Arc::new(ports.clone()),
@@ -204,18 +228,12 @@ impl Kiosk {
             machine,
         };
         let control = Control::bind(&socket).expect("a socket").with_hand(hand);
-        let tests: Vec<Box<dyn PartTest>> = vec![
-            Box::new(CameraTest { asks: asks.clone() }),
-            Box::new(LinkTest { asks: asks.clone() }),
-            Box::new(LampTest { asks: asks.clone() }),
-            Box::new(ButtonTest { asks: asks.clone(), inbox: inbox.clone() }),
-        ];
         let services = Services {
             inbox: inbox.clone(),
             asks,
             board: Arc::new(ports.clone()),
             config: Arc::new(ports.clone()),
-            suite: Arc::new(Suite::new(tests, Arc::new(ports.clone()))),
+            suite,
         };
         let control = tokio::spawn(control.serve(services));
         let shell = tokio::spawn(Shell::new(setup, parts).run(events, questions, stopped));

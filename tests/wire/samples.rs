@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use sos::wire::delivery::{Inventory, Receipt, Sealed};
 use sos::wire::down::{AlarmAck, CentreState, Echo, Order, OrderKind, SignalDown, Standing, Verdict};
 use sos::wire::ids::KioskId;
+use sos::wire::selftest::{CallSeen, LastTest, TestCall};
 use sos::wire::topic::{CENTRE_STATE, Down, Up};
 use sos::wire::up::{
     Alarm, ButtonLine, Fault, FaultKind, Heartbeat, IncidentEvent, IncidentReport, KioskState, Mark, Place,
@@ -82,6 +83,7 @@ fn up(visitor: &mut impl Visitor) {
         faults: vec![Fault { kind: FaultKind::ButtonStuck, detail: "down for 15 s".to_owned() }],
         uptime_s: 86_400,
         undelivered: 5,
+        last_test: None,
     };
     visitor.message("heartbeat", &Up::Heartbeat.of(&kiosk), &wrapped(heartbeat.clone()));
     let is = |output, on| OutputState { output, on };
@@ -90,7 +92,11 @@ fn up(visitor: &mut impl Visitor) {
         outputs: vec![is(Output::Strobe, true), is(Output::Relay, false), is(Output::Heater, false)],
         ..heartbeat
     };
-    visitor.message("heartbeat_fitted", &Up::Heartbeat.of(&kiosk), &wrapped(fitted));
+    visitor.message("heartbeat_fitted", &Up::Heartbeat.of(&kiosk), &wrapped(fitted.clone()));
+    let failed = vec![TestPart::Camera, TestPart::Call];
+    let tested = LastTest { ended_wall_us: 1_700_000_000_000_000, good: false, failed };
+    let proved = Heartbeat { last_test: Some(tested), outputs: vec![], second_button: None, ..fitted.clone() };
+    visitor.message("heartbeat_tested", &Up::Heartbeat.of(&kiosk), &wrapped(proved));
     let alarm = Alarm {
         incident: incident(),
         origin: PressOrigin::Button,
@@ -118,6 +124,10 @@ fn up(visitor: &mut impl Visitor) {
         let event = IncidentEvent { incident: incident(), what };
         visitor.message(name, &Up::Event.of(&kiosk), &wrapped(event));
     }
+    let call = TestCall { test: incident(), attempt: 1, offer: None };
+    visitor.message("test_call", &Up::TestCall.of(&kiosk), &wrapped(call.clone()));
+    let cold = TestCall { attempt: 2, offer: Some(offer.clone()), ..call };
+    visitor.message("test_call_with_offer", &Up::TestCall.of(&kiosk), &wrapped(cold));
     visitor.message("signal_offer", &Up::Signal.of(&kiosk), &wrapped(SignalUp::Offer(offer)));
     let begins = TestReport { part: TestPart::Button, outcome: None, detail: "asked for".to_owned() };
     visitor.message("test_begins", &Up::Test.of(&kiosk), &wrapped(begins));
@@ -139,12 +149,14 @@ fn down(visitor: &mut impl Visitor) {
     visitor.message("signal_answer", &Down::Signal.of(&kiosk), &wrapped(answer));
     let reoffer = SignalDown::Reoffer { reason: "the gateway was restarted".to_owned() };
     visitor.message("signal_reoffer", &Down::Signal.of(&kiosk), &wrapped(reoffer));
+    let seen = CallSeen { frames: 75, key_frames: 3, sound_packets: 150 };
     let stands = |standing, verdict| OrderKind::Stands { incident: incident(), standing, verdict };
     for (name, what) in [
         ("order_answered", stands(Standing::Answered, None)),
         ("order_on_hold", stands(Standing::OnHold, None)),
         ("order_closed", stands(Standing::Closed, Some(Verdict::NoContact))),
         ("order_key_frame", OrderKind::KeyFrame),
+        ("order_test_over", OrderKind::TestOver { test: incident(), seen }),
         ("order_switch", OrderKind::Switch { incident: incident(), output: Output::Strobe, on: true }),
     ] {
         let order = Order { expires_wall_us: 1_700_000_010_000_000, what };

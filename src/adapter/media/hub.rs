@@ -20,6 +20,7 @@ use super::fmp4::PictureTrack;
 use super::gate::{After, Gate};
 use super::lock;
 use super::measure::Latency;
+use super::probe::Probe;
 use super::prompts::Prompts;
 use super::queue::{Message, Queue};
 use super::repeat::Repeater;
@@ -81,6 +82,8 @@ pub struct Hub {
     pub encoders: Encoders,
     /// Whether the picture shows anything.
     pub watch: Watch,
+    /// For test calls.
+    pub probe: Arc<Probe>,
     ring: Mutex<Ring>,
     recordings: AtomicUsize,
     picture: Mutex<Option<PictureTrack>>,
@@ -116,6 +119,7 @@ impl Hub {
         Self {
             voice: Voice::new(timeline.clone()),
             timeline,
+            probe: Arc::new(Probe::new(inbox.clone())),
             inbox,
             gate: Gate::default(),
             queue: Arc::new(Queue::default()),

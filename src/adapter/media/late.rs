@@ -172,6 +172,10 @@ impl Media for LateMedia {
         self.order(|media| media.open_voice(open), |orders| orders.voice_open = open);
     }
 
+    fn probe(&self, on: bool) {
+        self.order(|media| media.probe(on), |_| {});
+    }
+
     fn prompt(&self, prompt: Prompt) {
         self.order(|media| media.prompt(prompt), |orders| orders.prompt = Some(prompt));
     }

@@ -19,6 +19,7 @@
 
 mod capture;
 pub mod card;
+mod chirp;
 pub mod clock;
 pub mod cutter;
 mod deaf;
@@ -37,6 +38,7 @@ mod pace;
 pub mod pcm;
 mod picture;
 mod pipeline;
+mod probe;
 pub mod prompts;
 mod queue;
 mod recorder;
@@ -281,6 +283,11 @@ impl Media for MediaAdapter {
 
     fn open_voice(&self, open: bool) {
         self.hub.voice.open(open);
+    }
+
+    fn probe(&self, on: bool) {
+        self.hub.voice.open(on);
+        self.hub.probe.set(on);
     }
 
     fn prompt(&self, prompt: Prompt) {

@@ -83,6 +83,7 @@ fn encoder(source: &str, hub: &Arc<Hub>) -> Result<gst::Pipeline, MediaError> {
          appsink name=live sync=false async=false enable-last-sample=false",
     ))?;
     only_while_open(&pipeline, hub);
+    hub.probe.on_the_way_out(&pad(&pipeline, "voice", "sink"));
     let hub = Arc::clone(hub);
     on_sample(&element::<gst_app::AppSink>(&pipeline, "live"), move |sample| {
         if let (Some(at), Some(payload)) = (running_time(sample), bytes_of(sample)) {

@@ -71,6 +71,7 @@ pub fn build(settings: &MediaSettings, hub: &Arc<Hub>, input: &VoiceInput) -> Re
     fill_ticks(&pipeline, "floor", move |at, block| {
         prompts.prompts.fill(block, prompts.voice.speaks(at));
     });
+    hub.probe.on_the_way_back(&pad(&pipeline, "decoded", "src"));
     tap_voice(&pipeline, hub);
     measure_jitter_buffer(&pipeline, hub);
     let hub = Arc::clone(hub);

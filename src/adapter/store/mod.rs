@@ -3,6 +3,7 @@
 //! The files are the truth and the database is their index: it can be rebuilt from them.
 //! One writer (`writer`), one start-up procedure (`recovery`), one thread with the database (`thread`).
 
+pub mod check;
 mod index;
 pub mod layout;
 mod none;

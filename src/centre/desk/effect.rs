@@ -36,7 +36,14 @@ pub enum Effect {
     Save(Box<IncidentRecord>),
     /// Make durable what is known of a kiosk.
     SaveKiosk(Box<KioskView>),
-    /// Tell the kiosk that the centre has its alarm.
+    /// Enter a test call in the journal; `TestKept` comes back when it is there.
+    KeepTest {
+        /// Which kiosk.
+        kiosk: KioskId,
+        /// Which test.
+        test: IncidentId,
+    },
+    /// Tell the kiosk that the centre has its alarm, or its test call.
     Ack {
         /// Which kiosk.
         kiosk: KioskId,

@@ -2,6 +2,7 @@
 
 use crate::centre::gateway::{GatewayEvent, PageId};
 use crate::centre::page::{FromPage, RecordingView};
+use crate::wire::selftest::TestCall;
 use crate::wire::up::{Alarm, Heartbeat, IncidentEvent, KioskState, SignalUp, TestReport};
 use crate::wire::{IncidentId, KioskId};
 
@@ -59,6 +60,20 @@ pub enum Event {
         kiosk: KioskId,
         /// What.
         report: TestReport,
+    },
+    /// A kiosk's test call, the first or a resend.
+    TestCall {
+        /// Which kiosk.
+        kiosk: KioskId,
+        /// What.
+        call: TestCall,
+    },
+    /// A test call is in the journal.
+    TestKept {
+        /// Which kiosk.
+        kiosk: KioskId,
+        /// Which test.
+        test: IncidentId,
     },
     /// A kiosk's media session.
     Signal {

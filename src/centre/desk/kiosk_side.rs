@@ -9,7 +9,7 @@ use crate::wire::{IncidentId, KioskId, Output, OutputState};
 
 use super::effect::{Effect, Rejection, Turn};
 use super::incident::{Incident, IncidentRecord, Kept};
-use super::kiosks::{Kiosk, bounded_faults, bounded_place, known_outputs, shorten};
+use super::kiosks::{Kiosk, bounded_faults, bounded_place, bounded_test, known_outputs, shorten};
 use super::{Desk, MAX_KIOSKS, OPEN_PER_KIOSK, RETRY_US};
 
 /// A kiosk whose view changes only in its last heartbeat is shown again after this.
@@ -66,6 +66,7 @@ impl Desk {
         if open == 0 {
             turn.gateway(GatewayCommand::Alarm { kiosk: kiosk.clone(), open: true });
         }
+        self.break_off_test(kiosk, turn);
         self.offer_to_idle_pages(id, turn);
         turn.push(Effect::SaveNew(record));
         turn.audit(format!("kiosk:{kiosk}"), "alarm", Some(id));
@@ -197,7 +198,14 @@ impl Desk {
         let outputs = known_outputs(&beat.outputs);
         let switched: Vec<_> =
             outputs.iter().filter(|is| is.on != was_on(&known.view.outputs, is.output)).copied().collect();
-        let news = !known.view.alive || known.view.faults != faults || known.view.outputs != outputs;
+        let last_test = beat.last_test.map(bounded_test);
+        let proved = last_test.as_ref().is_some_and(|last| last.proves(now.wall_us));
+        let news = !known.view.alive
+            || known.view.faults != faults
+            || known.view.outputs != outputs
+            || known.view.last_test != last_test
+            || known.view.proved != proved;
+        (known.view.last_test, known.view.proved) = (last_test, proved);
         known.view.outputs = outputs;
         known.view.alive = true;
         known.view.faults = faults;
@@ -242,7 +250,7 @@ impl Desk {
     }
 
     /// The kiosk as it is known, made known if it was not. None: there is no room for more.
-    fn meet(&mut self, id: &KioskId, turn: &mut Turn) -> Option<&mut Kiosk> {
+    pub(super) fn meet(&mut self, id: &KioskId, turn: &mut Turn) -> Option<&mut Kiosk> {
         if !self.kiosks.contains_key(id) {
             if self.kiosks.len() >= MAX_KIOSKS {
                 turn.reject(id, Rejection::TooMany);

@@ -1,8 +1,9 @@
 //! A kiosk as the desk knows it.
 
 use crate::centre::page::KioskView;
+use crate::wire::selftest::LastTest;
 use crate::wire::up::{Fault, Place};
-use crate::wire::{KioskId, Output, OutputState, SessionId};
+use crate::wire::{IncidentId, KioskId, Output, OutputState, SessionId};
 
 /// Longest name of a place kept, characters.
 const PLACE_CHARS: usize = 200;
@@ -21,6 +22,8 @@ pub(super) struct Kiosk {
     pub shown_at: u64,
     /// The session of the offer that came inside an alarm, so that a resend does not offer it again.
     pub offered: Option<SessionId>,
+    /// The last test call that is over.
+    pub tested: Option<IncidentId>,
 }
 
 impl Kiosk {
@@ -32,6 +35,9 @@ impl Kiosk {
             leg_up: false,
             faults: Vec::new(),
             outputs: Vec::new(),
+            testing: false,
+            last_test: None,
+            proved: false,
             seen_wall_us: None,
             version: String::new(),
         })
@@ -40,7 +46,8 @@ impl Kiosk {
     /// From the store: nothing is known of its life now.
     pub fn restored(view: KioskView) -> Self {
         let view = KioskView { alive: false, leg_up: false, faults: Vec::new(), outputs: Vec::new(), ..view };
-        Self { view, offset_us: None, beat_at: None, shown_at: 0, offered: None }
+        let view = KioskView { testing: false, last_test: None, proved: false, ..view };
+        Self { view, offset_us: None, beat_at: None, shown_at: 0, offered: None, tested: None }
     }
 }
 
@@ -57,6 +64,12 @@ pub(super) fn bounded_faults(mut faults: Vec<Fault>) -> Vec<Fault> {
         shorten(&mut fault.detail, PLACE_CHARS);
     }
     faults
+}
+
+/// A test's result within bounds.
+pub(super) fn bounded_test(mut last: LastTest) -> LastTest {
+    last.failed.truncate(FAULTS);
+    last
 }
 
 /// Outputs this version knows, each once.

@@ -26,6 +26,7 @@ mod pages;
 mod reports;
 #[cfg(test)]
 mod script;
+mod selftest;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ use effect::Turn;
 use incident::{Incident, Kept};
 use kiosks::Kiosk;
 use pages::Page;
+use selftest::Testing;
 
 /// Closed incidents shown to a page that connects.
 pub const CLOSED_SHOWN: usize = 30;
@@ -71,6 +73,8 @@ pub struct Desk {
     incidents: BTreeMap<IncidentId, Incident>,
     kiosks: BTreeMap<KioskId, Kiosk>,
     pages: BTreeMap<PageId, Page>,
+    /// Test calls under way.
+    tests: BTreeMap<KioskId, Testing>,
     /// Officers on duty as last told.
     duty: Vec<String>,
 }
@@ -79,7 +83,14 @@ impl Desk {
     /// A desk with nothing on it. `instance` changes when the centre restarts.
     #[must_use]
     pub fn new(instance: String) -> Self {
-        Self { instance, incidents: BTreeMap::new(), kiosks: BTreeMap::new(), pages: BTreeMap::new(), duty: Vec::new() }
+        Self {
+            instance,
+            incidents: BTreeMap::new(),
+            kiosks: BTreeMap::new(),
+            pages: BTreeMap::new(),
+            tests: BTreeMap::new(),
+            duty: Vec::new(),
+        }
     }
 
     /// Takes up what the store kept over a restart.
@@ -113,6 +124,8 @@ impl Desk {
             Event::Heartbeat { kiosk, beat, sent_wall_us } => self.heartbeat(kiosk, *beat, sent_wall_us, t),
             Event::Signal { kiosk, signal } => self.signal(kiosk, signal, t),
             Event::Test { kiosk, report } => self.test(&kiosk, report, t),
+            Event::TestCall { kiosk, call } => self.test_call(kiosk, call, t),
+            Event::TestKept { kiosk, test } => self.test_kept(kiosk, test, t),
             Event::Stored { incident, already, recording } => self.stored(incident, already, recording, t),
             Event::StoreFailed { incident, why } => self.store_failed(incident, &why, t),
             Event::Recording { incident, recording } => self.recording(incident, recording, t),
@@ -151,6 +164,7 @@ impl Desk {
             GatewayEvent::KioskReoffer { kiosk, reason } => {
                 turn.push(Effect::Signal { kiosk, signal: SignalDown::Reoffer { reason } });
             }
+            GatewayEvent::KioskTested { kiosk, seen } => self.tested(kiosk, seen, turn),
             GatewayEvent::KioskLeg { kiosk, up } => self.leg(&kiosk, up, turn),
             GatewayEvent::PageAnswer { page, sdp } => turn.page(page, ToPage::Answer { sdp }),
             GatewayEvent::PageReoffer { page } => turn.page(page, ToPage::Reoffer),

@@ -75,6 +75,8 @@ impl Desk {
             TestPart::Camera => "camera",
             TestPart::Link => "link",
             TestPart::Button => "button",
+            TestPart::Store => "store",
+            TestPart::Call => "test call",
             TestPart::Unknown => "a part unknown here",
         };
         let outcome = match report.outcome {

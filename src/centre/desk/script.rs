@@ -12,6 +12,7 @@ use super::{Desk, Effect, Event, Now};
 use crate::centre::gateway::{GatewayCommand, GatewayEvent};
 use crate::centre::page::{FromPage, RecordingView, ToPage};
 use crate::wire::down::{OrderKind, Verdict};
+use crate::wire::selftest::{CallSeen, TestCall};
 use crate::wire::up::{
     Alarm, ButtonLine, Heartbeat, IncidentEvent, IncidentReport, KioskState, Place, PressOrigin, SessionOffer, SignalUp,
 };
@@ -68,6 +69,7 @@ pub fn heartbeat(clock_offset_us: Option<i64>) -> Heartbeat {
         faults: vec![],
         uptime_s: 1,
         undelivered: 0,
+        last_test: None,
     }
 }
 
@@ -159,6 +161,9 @@ fn kiosk_event(kiosk: KioskId, words: &[&str], now: Now) -> Event {
             let offer = Some(SessionOffer { session, sdp: "sdp".to_owned() });
             with(Alarm { offer, ..alarm(incident(id), now.wall_us) })
         }
+        ["tests", id] => Event::TestCall { kiosk, call: TestCall { test: incident(id), attempt: 1, offer: None } },
+        ["test", "kept", id] => Event::TestKept { kiosk, test: incident(id) },
+        ["tested"] => Event::Gateway(GatewayEvent::KioskTested { kiosk, seen: CallSeen::default() }),
         ["online"] | ["offline"] => Event::State {
             kiosk,
             state: KioskState { online: words == ["online"], version: "1".to_owned(), place: Place::default() },
@@ -242,6 +247,10 @@ fn text(effect: &Effect) -> String {
             format!("order {kiosk} {} {} {on}", letter(*incident), output.name())
         }
         Effect::Order { kiosk, what: OrderKind::KeyFrame } => format!("order {kiosk} key frame"),
+        Effect::Order { kiosk, what: OrderKind::TestOver { test, .. } } => {
+            format!("order {kiosk} {} test over", letter(*test))
+        }
+        Effect::KeepTest { kiosk, test } => format!("keep test {kiosk} {}", letter(*test)),
         Effect::Signal { kiosk, .. } => format!("signal {kiosk}"),
         Effect::Audit { who, what, incident } => {
             format!("audit {who}: {what}{}", incident.map(|id| format!(" ({})", letter(id))).unwrap_or_default())
@@ -288,6 +297,7 @@ fn gateway_text(command: &GatewayCommand) -> String {
             format!("page {page} gets {kiosk}{}", if *sound { " with sound" } else { "" })
         }
         GatewayCommand::Alarm { kiosk, open } => format!("alarm of {kiosk} {}", if *open { "open" } else { "over" }),
+        GatewayCommand::Test { kiosk, open } => format!("test of {kiosk} {}", if *open { "open" } else { "over" }),
         GatewayCommand::KeyFrame { page } => format!("key frame for page {page}"),
     }
 }

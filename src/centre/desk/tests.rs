@@ -693,3 +693,63 @@ fn what_the_kiosk_says_of_its_outputs_is_shown_and_entered_and_what_was_asked_is
     let told = stage.play("5 north beats strobe on", &["echo", "order"]);
     assert!(!told.contains("strobe"), "no news: {told}");
 }
+
+#[test]
+fn a_test_call_is_kept_then_acknowledged_and_rings_nowhere() {
+    told(
+        "0 page 1 opens ana
+         0 page 1 on duty
+         1 north tests T
+         1.1 north tests T
+         1.2 north test kept T
+         1.3 north tests T
+         3 north tested
+         3.5 north tests T",
+        "1 keep test north T
+         1 gateway < test of north open
+         1.1 keep test north T
+         1.2 ack north T waiting
+         1.3 ack north T waiting
+         3 order north T test over
+         3.5 rejected north Stale",
+    );
+}
+
+#[test]
+fn a_test_call_whose_media_does_not_come_is_ended() {
+    told(
+        "1 north tests T
+         1 north test kept T
+         30 page 1 pings",
+        "1 keep test north T
+         1 gateway < test of north open
+         1 ack north T waiting
+         16 gateway < test of north over
+         21 gateway < test of north over
+         21 order north T test over",
+    );
+}
+
+#[test]
+fn an_alarm_ends_the_test_call_at_the_centre_by_itself() {
+    told(
+        "0 page 1 opens ana
+         0 page 1 on duty
+         1 north tests T
+         1 north test kept T
+         2 north alarm A
+         2 store has A
+         2.1 north tested
+         2.2 north tests T",
+        "1 keep test north T
+         1 gateway < test of north open
+         1 ack north T waiting
+         2 pages < A waiting
+         2 gateway < alarm of north open
+         2 page 1 < watching A
+         2 gateway < page 1 gets north
+         2 save new A
+         2 ack north A waiting
+         2.2 rejected north Stale",
+    );
+}

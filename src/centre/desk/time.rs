@@ -26,7 +26,8 @@ impl Desk {
             let show = incident.recording_unshown.then_some(incident.recording_shown_at + SHOW_RECORDING_EVERY_US);
             [incident.return_at, retry, unsaved, show].into_iter().flatten()
         });
-        pages.chain(kiosks).chain(incidents).min()
+        let tests = self.tests.values().map(|testing| testing.until);
+        pages.chain(kiosks).chain(incidents).chain(tests).min()
     }
 
     pub(super) fn tick(&mut self, turn: &mut Turn) {
@@ -34,6 +35,7 @@ impl Desk {
         self.give_back_vanished(turn);
         self.bury_dead_kiosks(turn);
         self.try_store_again(turn);
+        self.end_late_tests(turn);
         let due = |shown_at: u64| turn.now.mono_us >= shown_at + SHOW_RECORDING_EVERY_US;
         let grown: Vec<_> = self
             .incidents

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::LegCounters;
 use crate::rtc::{Medium, Packet, Rebase, starts_key_frame};
+use crate::wire::selftest::CallSeen;
 use crate::wire::{KioskId, SessionId};
 
 /// Media may come this much before the word of the alarm (they travel different ways) and run on this
@@ -18,6 +19,10 @@ const REPLAY_PACKETS: usize = 400;
 /// A leg that stands in an alarm and says nothing for this long is not standing.
 const SILENT: Duration = Duration::from_secs(3);
 
+/// A test call is judged from so many frames and sound packets (three seconds of 20 ms) on.
+const TEST_FRAMES: u32 = 10;
+const TEST_SOUND: u32 = 150;
+
 /// A kiosk, with or without a leg.
 pub(super) struct Kiosk {
     pub session: Option<SessionId>,
@@ -26,14 +31,24 @@ pub(super) struct Kiosk {
     pub counters: LegCounters,
     alarm: Alarm,
     early: Early,
+    /// Time stamp of the test call's newest key frame.
+    test_key: Option<u32>,
     since_key: VecDeque<Packet>,
     heard: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Alarm {
-    Open { since: Instant },
-    Closed { since: Option<Instant> },
+    Open {
+        since: Instant,
+    },
+    /// A test call: nothing reaches a page.
+    Test {
+        seen: CallSeen,
+    },
+    Closed {
+        since: Option<Instant>,
+    },
 }
 
 /// Media that came before the alarm's word.
@@ -56,11 +71,13 @@ impl Kiosk {
                 transport: "",
                 media_packets_in_alarm: 0,
                 media_bytes_in_alarm: 0,
+                media_packets_in_test: 0,
                 media_packets_standby: 0,
                 media_bytes_standby: 0,
             },
             alarm: Alarm::Closed { since: None },
             early: Early::default(),
+            test_key: None,
             since_key: VecDeque::new(),
             heard: None,
         }
@@ -75,6 +92,21 @@ impl Kiosk {
                 self.count(1, bytes);
                 self.remember(packet);
                 true
+            }
+            Alarm::Test { ref mut seen } => {
+                self.counters.media_packets_in_test += 1;
+                match packet.medium {
+                    Medium::Sound => seen.sound_packets += 1,
+                    Medium::Picture => {
+                        seen.frames += u32::from(packet.marker);
+                        // Its parameter sets and slices are more than one packet of one time.
+                        let key = starts_key_frame(&packet.payload);
+                        if key && self.test_key.replace(packet.timestamp) != Some(packet.timestamp) {
+                            seen.key_frames += 1;
+                        }
+                    }
+                }
+                false
             }
             Alarm::Closed { since: Some(since) } if now.saturating_duration_since(since) < GRACE => {
                 self.count(1, bytes);
@@ -93,7 +125,8 @@ impl Kiosk {
     /// The desk's word on the alarm.
     pub fn set_alarm(&mut self, open: bool, now: Instant) {
         match (self.alarm, open) {
-            (Alarm::Open { .. }, true) | (Alarm::Closed { .. }, false) => {}
+            (Alarm::Open { .. }, true) | (Alarm::Closed { .. } | Alarm::Test { .. }, false) => {}
+            (Alarm::Test { .. }, true) => self.alarm = Alarm::Open { since: now },
             (Alarm::Closed { .. }, true) => {
                 self.settle_early(now);
                 self.alarm = Alarm::Open { since: now };
@@ -105,6 +138,35 @@ impl Kiosk {
                 self.since_key.clear();
             }
         }
+    }
+
+    /// A test call begins or ends; never in an alarm. What came, at its end.
+    pub fn set_test(&mut self, open: bool, now: Instant) -> Option<CallSeen> {
+        match (self.alarm, open) {
+            (Alarm::Closed { .. }, true) => {
+                self.settle_early(now);
+                (self.early, self.test_key) = (Early::default(), None);
+                self.alarm = Alarm::Test { seen: CallSeen::default() };
+                None
+            }
+            (Alarm::Test { seen }, false) => {
+                self.alarm = Alarm::Closed { since: Some(now) };
+                Some(seen)
+            }
+            (Alarm::Open { .. } | Alarm::Test { .. }, true) | (Alarm::Open { .. } | Alarm::Closed { .. }, false) => {
+                None
+            }
+        }
+    }
+
+    /// Whether its sound goes back to it.
+    pub fn loops(&self) -> bool {
+        matches!(self.alarm, Alarm::Test { .. })
+    }
+
+    /// Whether a test call has carried enough both ways to be judged.
+    pub fn tested_enough(&self) -> bool {
+        matches!(self.alarm, Alarm::Test { seen } if seen.frames >= TEST_FRAMES && seen.sound_packets >= TEST_SOUND)
     }
 
     /// Early media without an alarm in time was media outside an alarm.

@@ -9,6 +9,7 @@
 //! state without IO.
 
 mod kiosks;
+mod loopback;
 mod offers;
 mod pages;
 mod task;
@@ -20,6 +21,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::rtc::SocketsError;
+use crate::wire::selftest::CallSeen;
 use crate::wire::{KioskId, SessionId};
 
 /// One connection of an officer's page.
@@ -75,6 +77,14 @@ pub enum GatewayCommand {
         /// Open.
         open: bool,
     },
+    /// Whether the kiosk is in a test call: its sound goes back to it, its pictures are counted, no page gets
+    /// anything. [`GatewayEvent::KioskTested`] tells when it has come to an end, or was told to.
+    Test {
+        /// Which kiosk.
+        kiosk: KioskId,
+        /// Open.
+        open: bool,
+    },
     /// The page has lost its picture.
     KeyFrame {
         /// Which page.
@@ -108,6 +118,13 @@ pub enum GatewayEvent {
         /// Up.
         up: bool,
     },
+    /// A test call is over.
+    KioskTested {
+        /// Which kiosk.
+        kiosk: KioskId,
+        /// What came.
+        seen: CallSeen,
+    },
     /// The answer to a page's offer.
     PageAnswer {
         /// Which page.
@@ -140,6 +157,8 @@ pub struct LegCounters {
     pub media_packets_in_alarm: u64,
     /// From the kiosk, in an alarm.
     pub media_bytes_in_alarm: u64,
+    /// From the kiosk, in test calls.
+    pub media_packets_in_test: u64,
     /// From the kiosk, outside any alarm: must stay zero.
     pub media_packets_standby: u64,
     /// From the kiosk, outside any alarm: must stay zero.

@@ -128,6 +128,7 @@ impl Task {
                     self.join_waiting(&kiosk);
                 }
             }
+            GatewayCommand::Test { kiosk, open } => self.set_test(kiosk, open),
             GatewayCommand::KeyFrame { page } => {
                 if let Some(kiosk) = self.pages.get(&page).and_then(|page| page.kiosk.clone()) {
                     self.ask_key_frame(&kiosk);
@@ -277,7 +278,7 @@ impl Task {
             None => {}
             Some(Whose::Kiosk(kiosk)) => {
                 if !self.kiosk(&kiosk).take(packet, now) {
-                    return;
+                    return self.test_packet(id, kiosk, packet, now);
                 }
                 for page in self.pages.values_mut().filter(|page| page.kiosk.as_ref() == Some(&kiosk)) {
                     let Some(peer) = page.peer.and_then(|peer| self.peers.get_mut(&peer)) else { continue };

@@ -71,6 +71,7 @@ impl Shell {
                     let outcome = self.store.post(move |db| incidents::save_kiosk(db, &view), log_failure);
                     log_failure(outcome);
                 }
+                Effect::KeepTest { kiosk, test } => self.keep_test(kiosk, test, now),
                 Effect::Ack { kiosk, incident, standing } => {
                     self.say(Down::Ack, &kiosk, AlarmAck { incident, standing }, Kind::Kept);
                 }
@@ -78,6 +79,7 @@ impl Shell {
                 Effect::Order { kiosk, what } => {
                     let (kind, life) = match what {
                         OrderKind::Stands { .. } => (Kind::Kept, ORDER_LIFE_US),
+                        OrderKind::TestOver { .. } => (Kind::Kept, ORDER_LIFE_US),
                         OrderKind::KeyFrame => (Kind::Fresh, ORDER_LIFE_US),
                         OrderKind::Switch { .. } => (Kind::Fresh, SWITCH_LIFE_US),
                     };
@@ -169,6 +171,23 @@ impl Shell {
         if let Err(why) = posted {
             self.come_back(failed(id, &why.to_string()));
         }
+    }
+
+    /// The acknowledgement of a test call waits for the journal, as an alarm's does for its incident.
+    fn keep_test(&mut self, kiosk: KioskId, test: IncidentId, now: Now) {
+        let (back, clock, who) = (self.back.clone(), self.clock, format!("kiosk:{kiosk}"));
+        let posted = self.store.post(
+            move |db| incidents::audit(db, now.wall_us, &who, "test call of the full self-test", None),
+            move |outcome| match outcome {
+                Ok(()) => {
+                    let event = Box::new(Event::TestKept { kiosk, test });
+                    let _ = back.blocking_send(Input::Event { now: clock.now(), event });
+                }
+                // The kiosk says it again.
+                Err(why) => tracing::error!(%why, "a test call is not in the journal"),
+            },
+        );
+        log_failure(posted);
     }
 
     /// What went wrong at once is an event like any other, handled at once.

@@ -229,6 +229,9 @@ pub fn kiosks(db: &Connection) -> Result<Vec<KioskView>, StoreError> {
             leg_up: false,
             faults: Vec::new(),
             outputs: Vec::new(),
+            testing: false,
+            last_test: None,
+            proved: false,
             seen_wall_us,
             version,
         })

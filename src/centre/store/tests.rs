@@ -283,6 +283,9 @@ async fn kiosks_are_remembered() {
         leg_up: true,
         faults: vec![],
         outputs: vec![],
+        testing: false,
+        last_test: None,
+        proved: false,
         seen_wall_us: Some(5),
         version: "1".to_owned(),
     };

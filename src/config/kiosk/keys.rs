@@ -244,6 +244,18 @@ pub const KEYS: &[Key] = &[
         "The heater, which an officer may switch in a call: its line. Absent: not fitted.",
     ),
     key("panel.heater.active", Some(r#""high""#), r#""low""#, "The level that is on: \"high\" or \"low\"."),
+    key(
+        "selftest.nightly",
+        Some("true"),
+        "false",
+        "Test everything every night, with a test call to the centre, and raise a fault while that is not proved.",
+    ),
+    key(
+        "selftest.at",
+        Some(r#""03:30""#),
+        r#""03:30""#,
+        "Local time of the nightly test; each kiosk begins up to 20 minutes later, by its id.",
+    ),
     key("store.dir", Some(r#""/var/lib/sos-kiosk""#), r#""/var/lib/sos-kiosk""#, "What must survive a power cut."),
     key(
         "control.socket",

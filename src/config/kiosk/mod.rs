@@ -5,6 +5,7 @@ mod camera;
 mod keys;
 mod media;
 mod panel;
+mod selftest;
 mod sound;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ pub use camera::{CameraDriver, EncoderChoice, RtspCamera};
 pub use keys::KEYS;
 pub use media::MediaConfig;
 pub use panel::{BiasConfig, InputConfig, LineConfig, OutputConfig, PanelConfig, PanelDriver};
+pub use selftest::SelfTestConfig;
 pub use sound::{CardConfig, MicrophoneDriver, NoiseLevel, PromptsConfig, SoundConfig, SpeakerDriver};
 
 use super::load::{ConfigErrors, Layers, Reader};
@@ -36,6 +38,8 @@ pub struct KioskConfig {
     pub media: MediaConfig,
     /// Buttons, lamps, outputs.
     pub panel: PanelConfig,
+    /// The full self-test.
+    pub selftest: SelfTestConfig,
     /// Directory of what must survive.
     pub store_dir: PathBuf,
     /// The control socket.
@@ -104,6 +108,7 @@ impl KioskConfig {
         let centre = centre(r);
         let media = media::read(r);
         let panel = panel::read(r);
+        let selftest = selftest::read(r);
         let store_dir = r.path("store.dir");
         let control_socket = r.path("control.socket");
         let rtc = RtcConfig { udp: r.flag("rtc.udp"), tcp: r.flag("rtc.tcp"), standby: r.flag("rtc.standby") };
@@ -118,6 +123,7 @@ impl KioskConfig {
             centre: centre.expect(noted),
             media: media.expect(noted),
             panel: panel.expect(noted),
+            selftest: selftest.expect(noted),
             store_dir,
             control_socket,
             rtc,

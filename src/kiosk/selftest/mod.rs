@@ -5,6 +5,7 @@
 //! is under test, a press is an alarm: the one exception is [`parts::ButtonTest`], whose waiting the machine itself
 //! ends at the first press, at an alarm, and after half a minute.
 
+pub mod full;
 pub mod hands;
 pub mod parts;
 
@@ -111,6 +112,20 @@ impl Suite {
             }
         }
         Ok(())
+    }
+
+    /// Tests a part for the full self-test, which logs it itself. Waits for a test that is under way.
+    pub async fn find(&self, part: TestPart) -> Found {
+        let _one = self.one.lock().await;
+        let Some(test) = self.tests.iter().find(|test| test.part() == part) else {
+            return Found::not_tested("this kiosk has no test for it");
+        };
+        // Nobody reads the steps in between.
+        let (to, _) = mpsc::channel(1);
+        let testing = timeout(PART_WITHIN, test.run(Say { part, to }));
+        testing.await.unwrap_or_else(|_| {
+            Found::failed(format!("expected an end within {} s, found none", PART_WITHIN.as_secs()))
+        })
     }
 
     async fn test(&self, test: &dyn PartTest, steps: &mpsc::Sender<TestStep>) -> Found {

@@ -97,6 +97,14 @@ export interface IncidentView {
   recording: RecordingView;
 }
 
+/** What the last full self-test of a kiosk found. */
+export interface LastTest {
+  ended_wall_us: number;
+  good: boolean;
+  /** The parts that did not do what they should. */
+  failed?: string[];
+}
+
 export interface KioskView {
   id: string;
   place: Place;
@@ -104,6 +112,11 @@ export interface KioskView {
   leg_up: boolean;
   faults: Fault[];
   outputs: OutputState[];
+  /** A test call of it is under way. */
+  testing: boolean;
+  last_test: LastTest | null;
+  /** Whether that proves that it would work. */
+  proved: boolean;
   seen_wall_us: number | null;
   version: string;
 }

@@ -168,6 +168,11 @@ export const ru: Strings = {
     all_ready: "Сработает каждый киоск",
     none: "Киосков пока нет",
     attention: "Требуют внимания",
+    proved: (age) => `подтверждён ${age} назад`,
+    not_proved: "не подтверждён",
+    test_failed: (age) => `самопроверка не пройдена ${age} назад`,
+    testing: "идёт самопроверка",
+    proved_of: (proved, all) => `Подтверждены самопроверкой: ${proved} из ${all}`,
   },
   unit: { ms: "мс", s: "с", min: "мин", h: "ч", d: "д" },
   idle: {

@@ -151,6 +151,12 @@ export interface Strings {
     all_ready: string;
     none: string;
     attention: string;
+    /** Proved by the nightly self-test, or not. */
+    proved: (age: string) => string;
+    not_proved: string;
+    test_failed: (age: string) => string;
+    testing: string;
+    proved_of: (proved: number, all: number) => string;
   };
 
   /** Units of time: "12 ms", "12 s", "3 min", "2 h", "5 d". */

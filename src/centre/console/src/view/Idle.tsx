@@ -30,6 +30,11 @@ function Overview() {
         <div>
           <h1>{open === 0 ? t().idle.title : t().idle.alarms(open)}</h1>
           <p>{summary}</p>
+          {all.length > 0 && (
+            <p data-testid="proved-of">
+              {words.proved_of(all.filter((kiosk) => kiosk.proved).length, all.length)}
+            </p>
+          )}
         </div>
       </div>
       {amiss.length > 0 && <h2>{words.attention}</h2>}

@@ -93,6 +93,7 @@ function KioskRow({ kiosk }: { kiosk: KioskView }) {
       data-id={kiosk.id}
       data-alive={String(kiosk.alive)}
       data-leg={String(kiosk.leg_up)}
+      data-proved={String(kiosk.proved)}
       title={`${kiosk.id} · ${kiosk.version}`}
     >
       <Shape name={how} size={18} />
@@ -103,8 +104,25 @@ function KioskRow({ kiosk }: { kiosk: KioskView }) {
           {how === "dead" ? <Seen kiosk={kiosk} /> : faults || words.fault.leg_down}
         </span>
       )}
+      {how !== "dead" && (
+        <span class={`kiosk-proof${kiosk.proved ? "" : " kiosk-unproved"}`} data-testid="kiosk-proof">
+          <Proof kiosk={kiosk} />
+        </span>
+      )}
     </div>
   );
+}
+
+/** What the last full self-test says, and how old it is. */
+function Proof({ kiosk }: { kiosk: KioskView }) {
+  store.tick.value;
+  const words = t().kiosks;
+  if (kiosk.testing) return <>{words.testing}</>;
+  const last = kiosk.last_test;
+  if (last === null) return <>{words.not_proved}</>;
+  const ago = age(Math.max(0, store.centreNowUs() - last.ended_wall_us) / 1e6);
+  if (kiosk.proved) return <>{words.proved(ago)}</>;
+  return <>{last.good ? words.not_proved : words.test_failed(ago)}</>;
 }
 
 /** Since when a kiosk is silent. */

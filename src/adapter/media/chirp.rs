@@ -1,0 +1,107 @@
+//! A chirp, and finding it again in what was heard: a matched filter at 16 kHz.
+
+use std::f32::consts::TAU;
+
+use super::stereo::RATE;
+
+/// What is searched is thinned out to every third sample: the chirp ends below 8 kHz.
+const THIN: usize = 3;
+/// 16 kHz.
+const SEARCH_RATE: f32 = RATE as f32 / THIN as f32;
+/// Length of the chirp, samples at the full rate: 200 ms.
+pub const LENGTH: usize = RATE as usize / 5;
+/// A speech channel passes 300 Hz to 7 kHz.
+const BAND: (f32, f32) = (300.0, 7_000.0);
+/// Likeness of what is found to the chirp (0 to 1) from which on it is one. Noise stays below a tenth of it.
+const ALIKE: f32 = 0.4;
+
+/// The chirp at a peak of `level` of full scale, at a rate.
+fn sweep(rate: f32, count: usize, level: f32) -> impl Iterator<Item = f32> {
+    let length = count as f32 / rate;
+    (0..count).map(move |index| {
+        let t = index as f32 / rate;
+        let phase = TAU * (BAND.0 * t + (BAND.1 - BAND.0) * t * t / (2.0 * length));
+        // Soft ends, a tenth each.
+        let edge = (t / length).min(1.0 - t / length) * 10.0;
+        phase.sin() * level * edge.clamp(0.0, 1.0)
+    })
+}
+
+/// The chirp, 48 kHz.
+#[must_use]
+pub fn chirp(level: f32) -> Vec<i16> {
+    sweep(RATE as f32, LENGTH, level * f32::from(i16::MAX)).map(|sample| sample as i16).collect()
+}
+
+/// Where a chirp was found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Found {
+    /// Its first sample, at the full rate.
+    pub at: usize,
+    /// Its level against `chirp(1.0)`, dB.
+    pub level_db: f32,
+    /// How like the chirp it is, 0 to 1.
+    pub alike: f32,
+}
+
+/// The best likeness to the chirp in `heard` (48 kHz), if there is one.
+#[must_use]
+pub fn find(heard: &[i16]) -> Option<Found> {
+    let thin: Vec<f32> = heard
+        .chunks_exact(THIN)
+        .map(|three| three.iter().map(|sample| f32::from(*sample)).sum::<f32>() / THIN as f32)
+        .collect();
+    let wanted: Vec<f32> = sweep(SEARCH_RATE, LENGTH / THIN, 1.0).collect();
+    let wanted_energy: f32 = wanted.iter().map(|sample| sample * sample).sum();
+    let mut best: Option<Found> = None;
+    for (at, window) in thin.windows(wanted.len()).enumerate() {
+        let energy: f32 = window.iter().map(|sample| sample * sample).sum();
+        if energy < 1.0 {
+            continue;
+        }
+        let product: f32 = window.iter().zip(&wanted).map(|(heard, wanted)| heard * wanted).sum();
+        // A loudspeaker may be wired the other way round.
+        let alike = product.abs() / (energy * wanted_energy).sqrt();
+        if best.is_none_or(|best| alike > best.alike) {
+            let gain = product.abs() / wanted_energy / f32::from(i16::MAX);
+            best = Some(Found { at: at * THIN, level_db: 20.0 * gain.log10(), alike });
+        }
+    }
+    best.filter(|found| found.alike >= ALIKE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// splitmix64, as noise.
+    fn noise(count: usize, level: f32) -> Vec<i16> {
+        let mut state = 7_u64;
+        let mut next = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            ((mixed >> 40) as f32 / (1u64 << 23) as f32 - 1.0) * level * f32::from(i16::MAX)
+        };
+        (0..count).map(|_| next() as i16).collect()
+    }
+
+    #[test]
+    fn a_quiet_chirp_in_noise_is_found_where_it_is_with_its_level() {
+        let mut heard = noise(RATE as usize / 2, 0.02);
+        for (sample, chirp) in heard[7_200..].iter_mut().zip(chirp(0.05)) {
+            *sample += chirp;
+        }
+        let found = find(&heard).expect("found");
+        assert!(found.at.abs_diff(7_200) <= 6, "{found:?}");
+        // The thinning takes two of them off the upper end of the band.
+        assert!((found.level_db + 28.0).abs() < 1.0, "{found:?}");
+    }
+
+    #[test]
+    fn neither_noise_nor_silence_nor_a_tone_is_a_chirp() {
+        assert_eq!(find(&noise(RATE as usize / 2, 0.3)), None);
+        assert_eq!(find(&vec![0; RATE as usize / 2]), None);
+        let tone = |index: usize| ((index as f32 / RATE as f32 * 1_000.0 * TAU).sin() * 9_000.0) as i16;
+        assert_eq!(find(&(0..RATE as usize / 2).map(tone).collect::<Vec<_>>()), None);
+    }
+}
