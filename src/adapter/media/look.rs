@@ -158,6 +158,8 @@ const BLURRED: f32 = 0.6;
 const SHARP: f32 = 0.75;
 /// The reference follows the light at this rate.
 const FOLLOW: Running = 60 * SECOND;
+/// Who hides most of the scene for less than this does not make what was seen before and after it unseen.
+const PASSING: Running = SECOND;
 /// Another scene (the camera was turned) becomes the reference after this long.
 const RELEARN: Running = 20 * SECOND;
 
@@ -241,8 +243,11 @@ impl Look {
         let likeness = compare(reference, still);
         let same_scene = likeness.layout.is_none_or(|layout| layout >= SAME_SCENE);
         if !same_scene {
-            self.blurred.since = None;
-            if at - *self.other_since.get_or_insert(at) >= RELEARN {
+            let other_for = at - *self.other_since.get_or_insert(at);
+            if other_for >= PASSING {
+                self.blurred.since = None;
+            }
+            if other_for >= RELEARN {
                 (self.reference, self.learnt) = (Some(still.clone()), 1);
                 self.other_since = None;
                 self.blurred.stands = false;
