@@ -13,7 +13,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
-use super::pipeline::{element, parse, set_path};
+use super::pipeline::{element, pad, parse, set_path};
 use super::{MediaError, lock};
 
 /// Frames decoded ahead: bridges the seek back to the beginning.
@@ -44,10 +44,11 @@ impl Film {
         let failed = |why: String| MediaError::File { path: path.to_owned(), why };
         let opened = Opened::of(path).map_err(|error| failed(error.to_string()))?;
         let pipeline = parse(&format!(
-            "filesrc name=file ! decodebin ! videoconvert ! videoscale add-borders=true ! videorate ! {raw_caps} ! \
+            "filesrc name=file ! decodebin name=decoder videoconvert name=convert ! videoscale add-borders=true ! videorate ! {raw_caps} ! \
              appsink name=out sync=false max-buffers=2 enable-last-sample=false"
         ))?;
         set_path(&pipeline, "file", path);
+        link_each_time(&pipeline);
         let out: gst_app::AppSink = element(&pipeline, "out");
         let (to, from) = sync_channel(AHEAD);
         let film = Self { pipeline: pipeline.clone(), ended: Arc::default() };
@@ -72,6 +73,19 @@ impl Drop for Film {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
     }
+}
+
+/// Joins the decoder's picture to what follows, for each file anew: a description does it for the first one only.
+fn link_each_time(pipeline: &gst::Pipeline) {
+    let convert = pad(pipeline, "convert", "sink").downgrade();
+    element::<gst::Element>(pipeline, "decoder").connect_pad_added(move |_, from| {
+        let caps = from.current_caps().unwrap_or_else(|| from.query_caps(None));
+        let picture = caps.structure(0).is_some_and(|shape| shape.name().starts_with("video/"));
+        if let Some(convert) = convert.upgrade().filter(|convert| picture && !convert.is_linked()) {
+            // What does not fit comes on the bus: the decoder's stream ends unlinked.
+            let _ = from.link(&convert);
+        }
+    });
 }
 
 /// Which file it is: another one under the same name differs in one of these.
