@@ -26,6 +26,9 @@ pub fn render(status: &Status) -> String {
         "camera",
         status.frame_age_ms.map_or_else(|| "no frame yet".to_owned(), |age| format!("newest frame {}", ago(age))),
     );
+    // What it gives, and what makes H.264 of it: absent before the first frame, and from an older daemon.
+    status.camera.iter().for_each(|camera| line("", camera.clone()));
+    status.encoder.iter().for_each(|encoder| line("encoder", encoder.clone()));
     let level = status.mic_dbfs.map_or_else(String::new, |level| format!(", level {level:.0} dB"));
     let sound =
         status.sound_age_ms.map_or_else(|| "no sound yet".to_owned(), |age| format!("newest sound {}", ago(age)));

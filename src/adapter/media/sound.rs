@@ -25,6 +25,8 @@ use crate::kiosk::ports::{LivePacket, Medium};
 const PERIOD: u32 = 480;
 /// Length of an Opus frame, in samples: 20 ms.
 const FRAME: u32 = 960;
+/// Length of an Opus frame.
+const FRAME_TIME: Running = 20 * MS;
 /// How long the stereo track waits for either side: covers the loudspeaker's delay and a late thread.
 const TRACK_DELAY: Running = 150 * MS;
 
@@ -87,7 +89,11 @@ fn encoder(source: &str, hub: &Arc<Hub>) -> Result<gst::Pipeline, MediaError> {
     let hub = Arc::clone(hub);
     on_sample(&element::<gst_app::AppSink>(&pipeline, "live"), move |sample| {
         if let (Some(at), Some(payload)) = (running_time(sample), bytes_of(sample)) {
-            let timestamp = Timeline::rtp(at, RATE);
+            // Told by its end: of the first packet after a gap the encoder leaves the time of its look-ahead out, and
+            // the far end plays all of it.
+            let duration =
+                sample.buffer().and_then(gst::BufferRef::duration).map_or(FRAME_TIME, gst::ClockTime::nseconds);
+            let timestamp = Timeline::rtp((at + duration).saturating_sub(FRAME_TIME), RATE);
             hub.live(LivePacket { medium: Medium::Sound, payload, timestamp, marker: false });
         }
     });
