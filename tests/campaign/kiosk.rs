@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::figures::Figures;
+use crate::support::centre_side::{Api, run as run_command};
 use crate::support::officer::{Browser, Officer};
 use crate::support::process::Process;
 use crate::support::until;
-use crate::support::world::{Api, Options, World, run as run_command};
+use crate::support::world::{Options, World};
 use crate::usage::{Cpu, rss_mb};
 
 #[derive(clap::Args, Debug)]

@@ -2,11 +2,9 @@
 //! stereo track, which runs always, whoever is missing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use gstreamer as gst;
-use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use super::card::Way;
@@ -25,8 +23,6 @@ use crate::kiosk::ports::{LivePacket, Medium};
 const PERIOD: u32 = 480;
 /// Length of an Opus frame, in samples: 20 ms.
 const FRAME: u32 = 960;
-/// Length of an Opus frame.
-const FRAME_TIME: Running = 20 * MS;
 /// How long the stereo track waits for either side: covers the loudspeaker's delay and a late thread.
 const TRACK_DELAY: Running = 150 * MS;
 
@@ -79,41 +75,20 @@ fn from_card(hub: &Arc<Hub>) -> Result<Built, MediaError> {
 /// From a source of blocks to the call.
 fn encoder(source: &str, hub: &Arc<Hub>) -> Result<gst::Pipeline, MediaError> {
     let pipeline = parse(&format!(
-        "{source} ! capsfilter name=tap ! valve name=call drop=true drop-mode=forward-sticky-events ! \
+        "{source} ! capsfilter name=tap ! \
          opusenc name=voice audio-type=voice frame-size=20 bitrate=32000 bitrate-type=constrained-vbr complexity=6 \
                  inband-fec=true packet-loss-percentage=10 dtx=false ! \
          appsink name=live sync=false async=false enable-last-sample=false",
     ))?;
-    only_while_open(&pipeline, hub);
     hub.probe.on_the_way_out(&pad(&pipeline, "voice", "sink"));
     let hub = Arc::clone(hub);
     on_sample(&element::<gst_app::AppSink>(&pipeline, "live"), move |sample| {
         if let (Some(at), Some(payload)) = (running_time(sample), bytes_of(sample)) {
-            // Told by its end: of the first packet after a gap the encoder leaves the time of its look-ahead out, and
-            // the far end plays all of it.
-            let duration =
-                sample.buffer().and_then(gst::BufferRef::duration).map_or(FRAME_TIME, gst::ClockTime::nseconds);
-            let timestamp = Timeline::rtp((at + duration).saturating_sub(FRAME_TIME), RATE);
+            let timestamp = Timeline::rtp(at, RATE);
             hub.live(LivePacket { medium: Medium::Sound, payload, timestamp, marker: false });
         }
     });
     Ok(pipeline)
-}
-
-/// Sound for the call is encoded only while the gate is open: it is a quarter of what the daemon costs at rest beyond
-/// the picture. An encoder of voice has nothing to warm up; a gap makes it begin anew (the valve marks it). The very
-/// block that finds the gate open passes: the valve comes after the tap.
-fn only_while_open(pipeline: &gst::Pipeline, hub: &Arc<Hub>) {
-    let (hub, valve) = (Arc::clone(hub), element::<gst::Element>(pipeline, "call").downgrade());
-    let shut = AtomicBool::new(true);
-    on_block(&pad(pipeline, "tap", "src"), move |_, _| {
-        let now = !hub.gate.is_open();
-        if shut.swap(now, Ordering::Relaxed) != now
-            && let Some(valve) = valve.upgrade()
-        {
-            valve.set_property("drop", now);
-        }
-    });
 }
 
 /// Builds the recording's stereo track; it does not play yet.
