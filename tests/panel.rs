@@ -223,6 +223,7 @@ async fn a_line_that_chatters_does_not_flood() {
     let sim = Sim::default();
     let board = sim.board();
     let panel = PanelAdapter::start(wiring(), Arc::new(sim), inbox).expect("threads");
+    panel.armed(BOUND);
     // More edges than the board's own buffer holds: the oldest make room, the last one is true.
     for _ in 0..500 {
         board.set(Input::Button, true);
