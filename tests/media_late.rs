@@ -29,6 +29,7 @@ fn what_is_ordered_before_the_media_are_there_happens_when_they_come() {
         passed > 20 && store.count(incident) > 2
     });
     assert!(media.health().frame_age.is_some());
+    assert!(media.inventory().encoder.is_some(), "which encoder runs is told through it");
     media.shut_down();
 }
 

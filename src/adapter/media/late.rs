@@ -14,7 +14,7 @@ use tracing::{error, info};
 
 use super::{MediaAdapter, MediaError, MediaSettings, lock, report};
 use crate::kiosk::Inbox;
-use crate::kiosk::ports::{Fragments, LivePacket, Media, MediaHealth};
+use crate::kiosk::ports::{Fragments, LivePacket, Media, MediaHealth, MediaInventory};
 use crate::machine::Event;
 use crate::machine::words::Prompt;
 use crate::wire::IncidentId;
@@ -194,6 +194,12 @@ impl Media for LateMedia {
         match &*lock(&self.state) {
             State::Here(media) => media.health(),
             State::Awaited(_) | State::Over => MediaHealth::default(),
+        }
+    }
+    fn inventory(&self) -> MediaInventory {
+        match &*lock(&self.state) {
+            State::Here(media) => media.inventory(),
+            State::Awaited(_) | State::Over => MediaInventory::default(),
         }
     }
 }
