@@ -8,20 +8,36 @@ use std::time::{Duration, Instant};
 
 use media_support::{Store, settings, until};
 use sos::adapter::media::late::LateMedia;
-use sos::kiosk::INBOX_SIZE;
-use sos::kiosk::ports::{Fragments, Media, MediaHealth};
+use sos::kiosk::ports::{Fragments, LivePacket, Media, MediaHealth};
+use sos::kiosk::{INBOX_SIZE, Stamped};
 use sos::wire::IncidentId;
 use tokio::sync::mpsc;
 
+/// Media that are not there yet, and are to record and to let everything out.
+struct Ordered {
+    media: Arc<LateMedia>,
+    store: Arc<Store>,
+    incident: IncidentId,
+    live: mpsc::Receiver<LivePacket>,
+    _inbox: mpsc::Receiver<Stamped>,
+}
+
+impl Ordered {
+    fn before_they_come() -> Self {
+        let (to, inbox) = mpsc::channel(INBOX_SIZE);
+        let store = Store::new();
+        let media = LateMedia::start(settings(), to, Arc::clone(&store) as Arc<dyn Fragments>).unwrap();
+        let incident = IncidentId::fresh();
+        let (packets, live) = mpsc::channel(1024);
+        media.start_recording(incident, Duration::from_secs(3));
+        media.open_gate(packets);
+        Self { media, store, incident, live, _inbox: inbox }
+    }
+}
+
 #[test]
 fn what_is_ordered_before_the_media_are_there_happens_when_they_come() {
-    let (to, _inbox) = mpsc::channel(INBOX_SIZE);
-    let store = Store::new();
-    let media = LateMedia::start(settings(), to, Arc::clone(&store) as Arc<dyn Fragments>).unwrap();
-    let incident = IncidentId::fresh();
-    let (packets, mut live) = mpsc::channel(1024);
-    media.start_recording(incident, Duration::from_secs(3));
-    media.open_gate(packets);
+    let Ordered { media, store, incident, mut live, _inbox } = Ordered::before_they_come();
     assert_eq!(media.health(), MediaHealth::default(), "an encoder is not warm within microseconds");
     let mut passed = 0;
     until("live packets and a recording", || {
@@ -35,13 +51,7 @@ fn what_is_ordered_before_the_media_are_there_happens_when_they_come() {
 
 #[test]
 fn an_order_taken_back_before_they_come_is_none() {
-    let (to, _inbox) = mpsc::channel(INBOX_SIZE);
-    let store = Store::new();
-    let media = LateMedia::start(settings(), to, Arc::clone(&store) as Arc<dyn Fragments>).unwrap();
-    let incident = IncidentId::fresh();
-    let (packets, mut live) = mpsc::channel(1024);
-    media.start_recording(incident, Duration::from_secs(3));
-    media.open_gate(packets);
+    let Ordered { media, store, incident, mut live, _inbox } = Ordered::before_they_come();
     media.close_gate();
     media.stop_recording(incident);
     until("frames", || media.health().frame_age.is_some());

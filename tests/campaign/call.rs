@@ -151,9 +151,7 @@ impl Scene {
         self.marked(&id, "first_sound_up").await?;
         let heard = format!("return {listen} === 0 || (window.__heard || []).length >= {listen}");
         self.officer.js_until("bursts heard", Duration::from_secs(20), &heard).await?;
-        self.officer.click("close").await?;
-        self.officer.click("verdict-test").await?;
-        self.officer.click("verdict-confirm").await?;
+        self.officer.close_as("test").await?;
         self.world.kiosk_idle().await?;
         let incident = self.api.incident_when(&id, "closed", |i| i["standing"] == json!("closed")).await?;
         Ok(Call { id, answer_us, incident })

@@ -77,8 +77,7 @@ async fn call(world: &World, officer: &Officer, shots: &Path, person: &Path, off
     officer.key("c").await?;
     officer.find("verdict-test").await?;
     officer.screenshot(&shots.join("6-close.png")).await?;
-    officer.click("verdict-test").await?;
-    officer.click("verdict-confirm").await?;
+    officer.choose_verdict("test").await?;
     world.kiosk_idle().await?;
     let whole =
         api.incident_when(&incident, "recording complete", |i| i["recording"]["complete"] == json!(true)).await?;

@@ -124,6 +124,11 @@ impl Officer {
     /// Closes the incident on the stage with a verdict (`real`, `test` ..).
     pub async fn close_as(&self, verdict: &str) -> Result<()> {
         self.key("c").await?;
+        self.choose_verdict(verdict).await
+    }
+
+    /// In the dialog of closing.
+    pub async fn choose_verdict(&self, verdict: &str) -> Result<()> {
         self.click(&format!("verdict-{verdict}")).await?;
         self.click("verdict-confirm").await
     }
