@@ -6,6 +6,29 @@ const fn key(name: &'static str, default: Option<&'static str>, example: &'stati
     Key { name, doc, default, example, live: false }
 }
 
+// What every contact and every output has.
+
+const fn closed_level(name: &'static str) -> Key {
+    key(name, Some(r#""low""#), r#""high""#, "The level that a closed contact makes: \"low\" (to ground) or \"high\".")
+}
+
+const fn at_rest(name: &'static str) -> Key {
+    let doc = "The contact at rest: \"open\" (closes when pressed) or \"closed\" (a cut wire is a press).";
+    key(name, Some(r#""open""#), r#""closed""#, doc)
+}
+
+const fn pull(name: &'static str) -> Key {
+    key(name, Some(r#""up""#), r#""down""#, "Pull: \"up\", \"down\", \"off\" or \"as-is\".")
+}
+
+const fn debounce(name: &'static str, ms: &'static str, example: &'static str) -> Key {
+    key(name, Some(ms), example, "Milliseconds a level must stand to count; 1 to 1000.")
+}
+
+const fn on_level(name: &'static str) -> Key {
+    key(name, Some(r#""high""#), r#""low""#, "The level that is on: \"high\" or \"low\".")
+}
+
 /// Every key, in the order people read them.
 pub const KEYS: &[Key] = &[
     key("id", None, r#""park-north""#, "The kiosk's name, the CN of its certificate: 1 to 32 of a-z, 0-9 and '-'."),
@@ -157,78 +180,53 @@ pub const KEYS: &[Key] = &[
         "17",
         "The SOS button: number (offset, BCM number for rppal) or name of its line. Absent: not fitted.",
     ),
-    key(
-        "panel.button.active",
-        Some(r#""low""#),
-        r#""high""#,
-        "The level that a closed contact makes: \"low\" (to ground) or \"high\".",
-    ),
-    key(
-        "panel.button.contact",
-        Some(r#""open""#),
-        r#""closed""#,
-        "The contact at rest: \"open\" (closes when pressed) or \"closed\" (a cut wire is a press).",
-    ),
-    key("panel.button.bias", Some(r#""up""#), r#""down""#, "Pull: \"up\", \"down\", \"off\" or \"as-is\"."),
-    key("panel.button.debounce_ms", Some("5"), "10", "Milliseconds a level must stand to count; 1 to 1000."),
+    closed_level("panel.button.active"),
+    at_rest("panel.button.contact"),
+    pull("panel.button.bias"),
+    debounce("panel.button.debounce_ms", "5", "10"),
     key(
         "panel.second_button.line",
         None,
         "27",
         "A second button: number (offset, BCM number for rppal) or name of its line. Absent: not fitted.",
     ),
-    key(
-        "panel.second_button.active",
-        Some(r#""low""#),
-        r#""high""#,
-        "The level that a closed contact makes: \"low\" (to ground) or \"high\".",
-    ),
-    key(
-        "panel.second_button.contact",
-        Some(r#""open""#),
-        r#""closed""#,
-        "The contact at rest: \"open\" (closes when pressed) or \"closed\" (a cut wire is a press).",
-    ),
-    key("panel.second_button.bias", Some(r#""up""#), r#""down""#, "Pull: \"up\", \"down\", \"off\" or \"as-is\"."),
-    key("panel.second_button.debounce_ms", Some("5"), "10", "Milliseconds a level must stand to count; 1 to 1000."),
+    closed_level("panel.second_button.active"),
+    at_rest("panel.second_button.contact"),
+    pull("panel.second_button.bias"),
+    debounce("panel.second_button.debounce_ms", "5", "10"),
     key(
         "panel.tamper.line",
         None,
         r#""TAMPER""#,
         "The tamper contact: number (offset, BCM number for rppal) or name of its line. Absent: not fitted.",
     ),
-    key(
-        "panel.tamper.active",
-        Some(r#""low""#),
-        r#""high""#,
-        "The level that a closed contact makes: \"low\" (to ground) or \"high\".",
-    ),
+    closed_level("panel.tamper.active"),
     key(
         "panel.tamper.contact",
         Some(r#""closed""#),
         r#""closed""#,
         "The contact while the case is closed: \"closed\" or \"open\".",
     ),
-    key("panel.tamper.bias", Some(r#""up""#), r#""down""#, "Pull: \"up\", \"down\", \"off\" or \"as-is\"."),
-    key("panel.tamper.debounce_ms", Some("100"), "100", "Milliseconds a level must stand to count; 1 to 1000."),
+    pull("panel.tamper.bias"),
+    debounce("panel.tamper.debounce_ms", "100", "100"),
     key(
         "panel.lamp_sent.line",
         None,
         r#""LAMP_YELLOW""#,
         "The yellow lamp: alarm sent, until the centre closes it: its line. Absent: not fitted.",
     ),
-    key("panel.lamp_sent.active", Some(r#""high""#), r#""low""#, "The level that is on: \"high\" or \"low\"."),
+    on_level("panel.lamp_sent.active"),
     key("panel.lamp_answered.line", None, "22", "The green lamp: answered: its line. Absent: not fitted."),
-    key("panel.lamp_answered.active", Some(r#""high""#), r#""low""#, "The level that is on: \"high\" or \"low\"."),
+    on_level("panel.lamp_answered.active"),
     key("panel.lamp_fault.line", None, "23", "The fault lamp: its line. Absent: not fitted."),
-    key("panel.lamp_fault.active", Some(r#""high""#), r#""low""#, "The level that is on: \"high\" or \"low\"."),
+    on_level("panel.lamp_fault.active"),
     key(
         "panel.strobe.line",
         None,
         "24",
         "The strobe light, which an officer may switch in a call: its line. Absent: not fitted.",
     ),
-    key("panel.strobe.active", Some(r#""high""#), r#""low""#, "The level that is on: \"high\" or \"low\"."),
+    on_level("panel.strobe.active"),
     key("panel.strobe.in_alarm", Some("false"), "true", "The strobe shines by itself while an incident is open."),
     key(
         "panel.relay.line",
@@ -236,14 +234,14 @@ pub const KEYS: &[Key] = &[
         "25",
         "The relay, which an officer may switch in a call: its line. Absent: not fitted.",
     ),
-    key("panel.relay.active", Some(r#""high""#), r#""low""#, "The level that is on: \"high\" or \"low\"."),
+    on_level("panel.relay.active"),
     key(
         "panel.heater.line",
         None,
         "26",
         "The heater, which an officer may switch in a call: its line. Absent: not fitted.",
     ),
-    key("panel.heater.active", Some(r#""high""#), r#""low""#, "The level that is on: \"high\" or \"low\"."),
+    on_level("panel.heater.active"),
     key(
         "selftest.nightly",
         Some("true"),
