@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use media_support::{BOUND, Kiosk, Officer, rms, settings, tone, tool, until};
 use sos::adapter::media::gate::begins_key_frame;
 use sos::adapter::media::synth::TEST_PITCH;
-use sos::adapter::media::{CameraSource, MicrophoneSource, Speaker};
+use sos::adapter::media::{CameraSource, MediaSettings, MicrophoneSource, Speaker};
 use sos::kiosk::ports::{LivePacket, Media, Medium};
 use sos::machine::Event;
 use sos::machine::words::Prompt;
@@ -73,6 +73,30 @@ fn nothing_passes_a_closed_gate_and_the_picture_begins_with_a_key_frame() {
     // One frame period and the encoder, however busy the machine is otherwise.
     assert!(waits[2] < Duration::from_millis(150), "{waits:?}");
     assert!(measures.encode_ms.median < 30.0, "{:?}", measures.encode_ms);
+}
+
+#[test]
+fn a_gate_that_opens_between_two_frames_shows_the_last_one_once_more_and_does_not_wait() {
+    const PERIOD: u32 = 90_000 / 5;
+    let kiosk = Kiosk::start(MediaSettings { fps: 5, ..settings() });
+    for _ in 0..3 {
+        let frames = || kiosk.media.measures().encode_ms.n;
+        let before = frames();
+        until("a frame", || frames() > before);
+        let (to, mut from) = mpsc::channel(4096);
+        kiosk.media.open_gate(to);
+        let mut stamps = Vec::new();
+        while stamps.len() < 3 {
+            let packet = next(&mut from);
+            if packet.medium == Medium::Picture && packet.marker {
+                stamps.push(packet.timestamp);
+            }
+        }
+        kiosk.media.close_gate();
+        // Frames of the camera are exactly a period apart; one in between is a repetition. A millisecond of room.
+        assert!(stamps[1] - stamps[0] < PERIOD - 90, "{stamps:?}");
+        assert!((stamps[2] - stamps[1]).abs_diff(PERIOD) <= 1, "{stamps:?}");
+    }
 }
 
 #[test]
