@@ -1,4 +1,5 @@
-//! Lines by rppal: Raspberry Pi boards alone (it needs their device tree, `/dev/gpiomem` and a GPIO chip).
+//! Lines by rppal: Raspberry Pi boards alone (it needs their device tree, `/dev/gpiomem`, on the Pi 5 `/dev/gpiomem0`,
+//! and a GPIO chip).
 //!
 //! Levels go by registers, edges by the kernel, which debounces and stamps them here too. Lines are BCM numbers.
 
