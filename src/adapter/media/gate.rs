@@ -16,7 +16,7 @@ use crate::kiosk::ports::{LivePacket, Medium};
 pub struct GateCounts {
     /// Packets let out.
     pub passed: u64,
-    /// Packets held back because the gate was closed.
+    /// Packets held back because the gate was closed; a frame of which none were made counts as one.
     pub held: u64,
     /// Packets lost because the receiver was full.
     pub lost: u64,
@@ -67,6 +67,15 @@ impl Gate {
     #[must_use]
     pub fn is_open(&self) -> bool {
         lock(&self.way).is_some()
+    }
+
+    /// Whether packets are to be made of a frame: while the gate is closed, nobody would get them.
+    pub fn wants(&self) -> bool {
+        let open = self.is_open();
+        if !open {
+            self.held.fetch_add(1, Ordering::Relaxed);
+        }
+        open
     }
 
     /// Lets a packet out, or not. Never waits.

@@ -189,6 +189,12 @@ fn units(pipeline: &gst::Pipeline, settings: &MediaSettings, hub: &Arc<Hub>, ent
 }
 
 fn live(pipeline: &gst::Pipeline, hub: &Arc<Hub>) {
+    let gate = Arc::clone(hub);
+    // Two hundred packets a second would be made for nobody. The payloader keeps nothing of one frame for the next, and
+    // what goes out after the opening begins with the key frame that is asked for then.
+    pad(pipeline, "pay", "sink").add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        if gate.gate.wants() { gst::PadProbeReturn::Ok } else { gst::PadProbeReturn::Drop }
+    });
     let hub = Arc::clone(hub);
     on_sample(&element::<gst_app::AppSink>(pipeline, "live"), move |sample| {
         let Some(map) = sample.buffer().and_then(|buffer| buffer.map_readable().ok()) else { return };

@@ -1,8 +1,9 @@
 //! Sounds the kiosk can make without a file: a voice-like test signal and chimes.
 
 use std::f64::consts::TAU;
+use std::sync::LazyLock;
 
-use super::clock::Running;
+use super::clock::{Running, ticks};
 use super::stereo::RATE;
 
 /// The pitch of [`VoiceLike`], hertz.
@@ -13,18 +14,31 @@ pub const TEST_PITCH: f64 = 220.0;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct VoiceLike;
 
+/// Speech and pause after it, in samples.
+const SPEAKS: u64 = 3 * RATE as u64;
+const TURN: u64 = 4 * RATE as u64;
+
+/// A second of it: pitches and syllables are whole numbers a second, so that it follows upon itself. Kept: a quarter of
+/// a million sines a second would be no cost of a kiosk.
+static SECOND: LazyLock<Vec<i16>> = LazyLock::new(|| {
+    let sample = |index: u32| {
+        let t = f64::from(index) / f64::from(RATE);
+        let syllable = 0.5 - 0.5 * (TAU * 3.0 * t).cos();
+        let tone = 0.6 * (TAU * TEST_PITCH * t).sin()
+            + 0.25 * (TAU * 2.0 * TEST_PITCH * t).sin()
+            + 0.15 * (TAU * 5.0 * TEST_PITCH * t).sin();
+        (tone * syllable * 9000.0) as i16
+    };
+    (0..RATE).map(sample).collect()
+});
+
 impl VoiceLike {
     /// Fills a block that begins at `at`.
     pub fn fill(self, at: Running, out: &mut [i16]) {
-        let begin = at as f64 / 1e9;
-        for (index, sample) in out.iter_mut().enumerate() {
-            let t = begin + index as f64 / f64::from(RATE);
-            let syllable = 0.5 - 0.5 * (TAU * 3.0 * t).cos();
-            let speaks = if t % 4.0 < 3.0 { 1.0 } else { 0.0 };
-            let tone = 0.6 * (TAU * TEST_PITCH * t).sin()
-                + 0.25 * (TAU * 2.0 * TEST_PITCH * t).sin()
-                + 0.15 * (TAU * 5.0 * TEST_PITCH * t).sin();
-            *sample = (tone * syllable * speaks * 9000.0) as i16;
+        let second = SECOND.as_slice();
+        for (index, sample) in (ticks(at, RATE)..).zip(out) {
+            let speaks = index % TURN < SPEAKS;
+            *sample = if speaks { second[(index % u64::from(RATE)) as usize] } else { 0 };
         }
     }
 }
