@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::clock::Running;
 use super::hub::Hub;
-use super::modes;
+use super::modes::{self, Mode};
 use super::pace::Pace;
 use super::pipeline::{element, pad, parse, running_time};
 use super::{CameraSource, MediaError, MediaSettings, RtspSource, lock};
@@ -79,14 +79,18 @@ fn v4l2(device: &str, settings: &MediaSettings) -> Result<gst::Pipeline, MediaEr
         let _ = source.set_state(gst::State::Null);
         opened.map_err(|_| failed("expected a camera, found a device that does not open as one".into()))?;
         let offered = offered.expect("a source has a pad");
-        modes::choose(&offered, settings)
-            .ok_or_else(|| failed(format!("expected raw pictures or MJPEG, found {offered}")))?
+        fitting(&path, &offered, settings)?
     };
     let decoder = if mode.jpeg { "! jpegdec " } else { "" };
     let pipeline = shaped(&format!("v4l2src name=source ! capsfilter name=mode {decoder}"), settings)?;
     element::<gst::Element>(&pipeline, "source").set_property("device", path.display().to_string());
     element::<gst::Element>(&pipeline, "mode").set_property("caps", &mode.caps);
     Ok(pipeline)
+}
+
+fn fitting(path: &Path, offered: &gst::Caps, settings: &MediaSettings) -> Result<Mode, MediaError> {
+    let why = || format!("expected raw pictures or MJPEG, found {offered}");
+    modes::choose(offered, settings).ok_or_else(|| MediaError::File { path: path.to_owned(), why: why() })
 }
 
 /// The device a path or a name means. A name is what the driver calls it (`/sys/class/video4linux/*/name`); of
@@ -305,6 +309,15 @@ mod tests {
         assert_eq!(device_path("/dev/v4l/by-id/x", class.path()).unwrap(), Path::new("/dev/v4l/by-id/x"));
         let why = device_path("Pi", class.path()).unwrap_err().to_string();
         assert!(why.contains("named \"Pi\", found \"UVC Camera\", \"vivid\""), "{why}");
+    }
+
+    #[test]
+    fn a_camera_whose_pictures_cannot_be_read_is_named_with_what_it_offers() {
+        gst::init().unwrap();
+        let only_h264 = gst::Caps::builder("video/x-h264").field("width", 1280).build();
+        let why = fitting(Path::new("/dev/video3"), &only_h264, &MediaSettings::default()).unwrap_err().to_string();
+        assert!(why.starts_with("/dev/video3: expected raw pictures or MJPEG, found video/x-h264"), "{why}");
+        assert!(why.contains("1280"), "{why}");
     }
 
     #[test]
