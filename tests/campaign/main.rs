@@ -7,10 +7,13 @@ mod check;
 mod demo;
 mod echo;
 mod encoder;
+mod faults;
 mod figures;
 mod kiosk;
 mod page;
 mod relay;
+#[path = "../sound_world/mod.rs"]
+mod sound_world;
 #[path = "../support/mod.rs"]
 mod support;
 mod usage;

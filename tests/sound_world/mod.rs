@@ -27,24 +27,11 @@ pub fn inside(name: &str, test: impl FnOnce(&mut World)) {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let socket = dir.path().join("pulse.socket");
-    let device = |kind: &str, name: &str, device: &str| {
-        format!("{kind}.{name} {{ type pulse server \"unix:{}\" device \"{device}\" }}\n", socket.display())
-    };
-    let mut text = "pcm.kiosk { type asym playback.pcm out capture.pcm in }\n".to_owned();
-    text += &device("pcm", "out", "speaker");
-    text += &device("pcm", "in", "microphone.monitor");
-    text += &device("pcm", "mouth", "microphone");
-    text += &device("pcm", "ear", "speaker.monitor");
-    text += &device("ctl", "kiosk", "speaker");
-    let own = dir.path().join("asound.conf");
-    std::fs::write(&own, text).unwrap();
+    let world = World::in_dir(dir.path());
     let status = Command::new(std::env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture"])
-        .env("ALSA_CONFIG_PATH", format!("/usr/share/alsa/alsa.conf:{}", own.display()))
         .env(INSIDE, dir.path())
-        .env("HOME", dir.path())
-        .env("XDG_RUNTIME_DIR", dir.path())
+        .envs(world.environment())
         .status()
         .unwrap();
     assert!(status.success(), "{name} failed inside its sound world");
@@ -57,6 +44,29 @@ pub struct World {
 }
 
 impl World {
+    /// Its description for ALSA, in `dir`; nothing is plugged in yet.
+    pub fn in_dir(dir: &Path) -> Self {
+        let socket = dir.join("pulse.socket");
+        let device = |kind: &str, name: &str, device: &str| {
+            format!("{kind}.{name} {{ type pulse server \"unix:{}\" device \"{device}\" }}\n", socket.display())
+        };
+        let mut text = "pcm.kiosk { type asym playback.pcm out capture.pcm in }\n".to_owned();
+        text += &device("pcm", "out", "speaker");
+        text += &device("pcm", "in", "microphone.monitor");
+        text += &device("pcm", "mouth", "microphone");
+        text += &device("pcm", "ear", "speaker.monitor");
+        text += &device("ctl", "kiosk", "speaker");
+        std::fs::write(dir.join("asound.conf"), text).unwrap();
+        Self { dir: dir.to_owned(), server: None }
+    }
+
+    /// What a program that is to see this card needs in its environment.
+    pub fn environment(&self) -> [(&'static str, String); 3] {
+        let dir = self.dir.display();
+        let alsa = format!("/usr/share/alsa/alsa.conf:{dir}/asound.conf");
+        [("ALSA_CONFIG_PATH", alsa), ("HOME", dir.to_string()), ("XDG_RUNTIME_DIR", dir.to_string())]
+    }
+
     /// The card is there; returns when it can be opened.
     pub fn plug(&mut self) {
         let sink = |name: &str| format!("module-null-sink sink_name={name} rate=48000 channels=1 format=s16le");
@@ -67,6 +77,7 @@ impl World {
         let server = Command::new("pulseaudio")
             .args(["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--disable-shm=yes"])
             .args(["-L", &sink("microphone"), "-L", &sink("speaker"), "-L", &protocol])
+            .envs(self.environment())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -96,14 +107,24 @@ impl World {
     pub fn play(&self, samples: &[i16]) -> Playing {
         let file = self.dir.join(format!("mouth-{}.raw", samples.len()));
         std::fs::write(&file, samples.iter().flat_map(|s| s.to_le_bytes()).collect::<Vec<u8>>()).unwrap();
-        Playing(alsa("aplay", "mouth", &file))
+        Playing(self.alsa("aplay", "mouth", &file))
     }
 
     /// Records what the kiosk's loudspeaker plays.
     pub fn record(&self) -> Recording {
         let file = self.dir.join("ear.raw");
         let _ = std::fs::remove_file(&file);
-        Recording { process: alsa("arecord", "ear", &file), file }
+        Recording { process: self.alsa("arecord", "ear", &file), file }
+    }
+
+    fn alsa(&self, program: &str, device: &str, file: &Path) -> Child {
+        Command::new(program)
+            .args(["-q", "-D", device, "-f", "S16_LE", "-r", "48000", "-c", "1", "-t", "raw"])
+            .arg(file)
+            .envs(self.environment())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("alsa-utils, which scripts/setup --test installs")
     }
 }
 
@@ -114,15 +135,6 @@ impl Drop for World {
             let _ = server.wait();
         }
     }
-}
-
-fn alsa(program: &str, device: &str, file: &Path) -> Child {
-    Command::new(program)
-        .args(["-q", "-D", device, "-f", "S16_LE", "-r", "48000", "-c", "1", "-t", "raw"])
-        .arg(file)
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("alsa-utils, which scripts/setup --test installs")
 }
 
 /// Sound under way into the microphone.

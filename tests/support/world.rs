@@ -25,6 +25,8 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 pub struct Options {
     pub camera: Option<PathBuf>,
     pub microphone: Option<PathBuf>,
+    /// Microphone and loudspeaker are this sound card, by its ALSA name, and no files.
+    pub card: Option<String>,
     /// What the loudspeaker plays is kept in a file; without, nobody hears it, at the same pace.
     pub speaker_kept: bool,
     pub standby: bool,
@@ -34,6 +36,8 @@ pub struct Options {
     pub plain_console: bool,
     /// Prefix of the kiosk's command, e.g. `ip netns exec NAME`.
     pub kiosk_prefix: Vec<String>,
+    /// Where the kiosk keeps what must last; none: a directory of the world's.
+    pub store: Option<PathBuf>,
     /// Address the centre's side listens on and is called by.
     pub centre_address: String,
     pub officers: Vec<String>,
@@ -44,12 +48,14 @@ impl Default for Options {
         Self {
             camera: None,
             microphone: None,
+            card: None,
             speaker_kept: true,
             standby: true,
             kiosk_udp: true,
             pre_event_s: 30,
             plain_console: true,
             kiosk_prefix: vec![],
+            store: None,
             centre_address: "127.0.0.1".to_owned(),
             officers: vec!["aigerim".to_owned(), "daulet".to_owned()],
         }
@@ -96,7 +102,7 @@ impl World {
     /// A world in `dir`.
     pub async fn start(options: Options, dir: &Path) -> Result<Self> {
         let side = CentreSide::start(options, dir).await?;
-        std::fs::create_dir_all(side.dir.join("kiosk"))?;
+        std::fs::create_dir_all(store(&side))?;
         write_kiosk(&side)?;
         let kiosk = start_kiosk(&side.dir, &side.options)?;
         let mut world = Self { side, kiosk, _temporary: None };
@@ -109,7 +115,7 @@ impl World {
     }
 
     pub fn recordings(&self) -> PathBuf {
-        self.dir.join("kiosk/recordings")
+        store(&self.side).join("recordings")
     }
 
     /// Waits until the kiosk would work: link, centre, leg, picture, sound.
@@ -198,30 +204,37 @@ impl World {
     }
 }
 
+/// Where the kiosk keeps what must last.
+fn store(side: &CentreSide) -> PathBuf {
+    side.options.store.clone().unwrap_or_else(|| side.dir.join("kiosk"))
+}
+
 /// The kiosk's configuration.
 fn write_kiosk(side: &CentreSide) -> Result<()> {
     let (dir, options) = (side.dir.display(), &side.options);
-    let source = |file: &Option<PathBuf>| match file {
-        None => "driver = \"test\"".to_owned(),
-        Some(file) => format!("driver = \"file\"\nfile = \"{}\"", file.display()),
+    let file = |file: &Path| format!("driver = \"file\"\nfile = \"{}\"", file.display());
+    let source = |path: &Option<PathBuf>| path.as_deref().map_or("driver = \"test\"".to_owned(), file);
+    let speaker = match options.speaker_kept {
+        true => file(&side.dir.join("speaker.wav")),
+        false => "driver = \"null\"".to_owned(),
+    };
+    let sound = match &options.card {
+        None => format!("[media.microphone]\n{}\n[media.speaker]\n{speaker}\n", source(&options.microphone)),
+        Some(card) => format!(
+            "[media.sound]\ncard = \"{card}\"\n[media.microphone]\ndriver = \"alsa\"\n\
+             [media.speaker]\ndriver = \"alsa\"\n"
+        ),
     };
     let text = format!(
         "{}\
          ca = \"{dir}/keys/ca.pem\"\ncert = \"{dir}/keys/{KIOSK}.pem\"\nkey = \"{dir}/keys/{KIOSK}.key\"\n\
-         [media]\npre_event_s = {}\n\
-         [media.camera]\n{}\n[media.microphone]\n{}\n\
-         [media.speaker]\n{}\n\
-         [store]\ndir = \"{dir}/kiosk\"\n[control]\nsocket = \"{dir}/control.sock\"\n\
+         [media]\npre_event_s = {}\n[media.camera]\n{}\n{sound}\
+         [store]\ndir = \"{}\"\n[control]\nsocket = \"{dir}/control.sock\"\n\
          [rtc]\nudp = {}\nstandby = {}\n",
         side.kiosk_head(),
         options.pre_event_s,
         source(&options.camera),
-        source(&options.microphone),
-        if options.speaker_kept {
-            format!("driver = \"file\"\nfile = \"{dir}/speaker.wav\"")
-        } else {
-            "driver = \"null\"".to_owned()
-        },
+        store(side).display(),
         options.kiosk_udp,
         options.standby,
     );
