@@ -95,7 +95,7 @@ fn every_error_names_file_line_and_key() {
             "[rtc]\nudp = false\ntcp = false",
             "c.toml:15: rtc.tcp: expected rtc.udp or rtc.tcp to be true, found both false",
         ),
-        ("[store]\ndir = [1]", "c.toml:14: store.dir: expected text, found a value of type array"),
+        ("[store]\ndir = [1]", "c.toml:14: store.dir: expected text, found [1]"),
         (
             "[empty]",
             "c.toml:13: empty: unknown key; expected one of id, place, centre, media, panel, selftest, store, control, rtc",

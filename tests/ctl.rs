@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use kiosk_here::Kiosk;
+use sos::machine::Event;
+use sos::wire::up::{Fault, FaultKind};
 
 fn run(program: &str, args: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } =
@@ -53,6 +55,23 @@ async fn one_that_would_not_says_why_and_exits_with_its_own_code() {
 }
 
 #[tokio::test]
+async fn each_fault_is_said_once_and_with_what_to_look_at() {
+    let kiosk = Kiosk::start(vec![]).up().await;
+    for (kind, detail) in [(FaultKind::CameraLost, "no such device"), (FaultKind::CaseOpen, "the contact is open")] {
+        kiosk.happens(Event::FaultRaised(Fault { kind, detail: detail.to_owned() })).await;
+    }
+    let (code, out, _) = ctl(&["--socket", text(&kiosk.socket), "status"]).await;
+    assert_eq!(code, Some(6));
+    let mut lines = out.lines();
+    assert_eq!(lines.next(), Some("park-north: DOES NOT WORK: camera lost: no such device"));
+    assert_eq!(lines.next(), Some("  WARNING     case open: the contact is open"));
+    assert!(lines.next().is_some_and(|line| line.starts_with("  look at     the camera's cable and power; ")), "{out}");
+    assert_eq!(lines.next(), Some("  look at     the case: close it"));
+    assert_eq!(out.matches("no such device").count(), 1, "{out}");
+    kiosk.stop().await;
+}
+
+#[tokio::test]
 async fn a_press_prints_its_incident() {
     let kiosk = Kiosk::start(vec![]).up().await;
     let (code, out, err) = ctl(&["--socket", text(&kiosk.socket), "press"]).await;
@@ -72,6 +91,37 @@ async fn without_a_daemon_there_is_a_hint() {
     assert_eq!((code, out.as_str()), (Some(3), ""));
     assert!(err.starts_with("error: /nonexistent/control.sock: the daemon cannot be reached: "), "{err}");
     assert!(err.contains("\nhint: is it running?"), "{err}");
+}
+
+#[tokio::test]
+async fn without_a_daemon_status_says_what_a_fresh_kiosk_still_lacks() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let file = dir.path().join("c.toml");
+    let status = async || ctl(&["--socket", "/nonexistent/s", "status", "--file", text(&file)]).await;
+    std::fs::write(&file, "").expect("a file");
+    let (code, out, err) = status().await;
+    assert_eq!((code, out.as_str()), (Some(4), ""));
+    let wanted = "error: this kiosk is not set up yet: id, place.name, centre.broker and centre.delivery are not set\n\
+                  hint: together, for example: sos-ctl config set id 'park-north' place.name ";
+    assert!(err.starts_with(wanted), "{err}");
+    // One that is set up and wrong is another matter.
+    std::fs::write(&file, GOOD.replace("\"Park\"", "7")).expect("a file");
+    assert!(status().await.2.contains("c.toml:2: place.name: expected text, found 7"));
+
+    let keys = "ca = \"ca.pem\"\ncert = \"kiosk.pem\"\nkey = \"kiosk.key\"\n";
+    std::fs::write(&file, format!("{GOOD}{keys}")).expect("a file");
+    let cases = [
+        ("kiosk.key", "error: a is not enrolled: there is no key yet\nhint: sos-ctl enrol --ca FILE makes the key"),
+        ("ca.pem", "error: a is not enrolled: the certificate of the centre's authority is not there\nhint: "),
+        ("kiosk.pem", "error: a is not enrolled: the key is there, its certificate is not\nhint: sos-ctl enrol prints"),
+    ];
+    for (name, wanted) in cases {
+        let (code, out, err) = status().await;
+        assert_eq!((code, out.as_str()), (Some(12), ""), "{err}");
+        assert!(err.starts_with(wanted), "{err}");
+        std::fs::write(dir.path().join(name), "PEM").expect("a file");
+    }
+    assert_eq!(status().await.0, Some(3), "all is there: it is the daemon that is missing");
 }
 
 #[tokio::test]
@@ -95,14 +145,18 @@ async fn a_configuration_is_checked_and_explained() {
     let wanted = format!("error: {}:7: media.fps: expected 5 to 60, found 500\nhint: ", file.display());
     assert!(err.starts_with(&wanted), "{err}");
 
-    let (code, out, _) = ctl(&["config", "list", "--doc", text(&file)]).await;
+    let (_, out, _) = ctl(&["config", "list", "place", "--file", text(&file)]).await;
+    let wanted = format!("place.name = \"Park\"  # {}:2\n# place.lat: not set\n# place.lon: not set\n", file.display());
+    assert_eq!(out, wanted);
+    let (code, _, err) = ctl(&["config", "list", "colour", "--file", text(&file)]).await;
+    assert_eq!((code, err.as_str()), (Some(4), "error: colour: no key begins so\nhint: sos-ctl config list\n"));
+    let (code, out, _) = ctl(&["config", "list", "--doc", "--file", text(&file)]).await;
     assert_eq!(code, Some(0));
     assert!(out.contains(&format!("media.fps = 500  # {}:7\n#   Frames per second.\n", file.display())), "{out}");
     assert!(out.contains("store.dir = \"/var/lib/sos-kiosk\"  # default\n"), "{out}");
-    assert!(
-        out.contains("#   default 25, example 25; takes effect after a restart, which the daemon does by itself\n")
-    );
+    assert!(out.contains("#   default 25, example 25; takes effect by a restart\n"));
     assert!(out.contains("takes effect at once\n"), "{out}");
+    assert!(out.ends_with("# By a restart: the daemon's own, about a second, never in an alarm.\n"), "{out}");
 }
 
 const GOOD: &str =

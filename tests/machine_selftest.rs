@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sos::machine::selftest::{Heard, Plan, TestEffect, TestEvent};
-use sos::machine::{Effect, Event, Machine, Settings};
+use sos::machine::{Effect, Event, Live, Machine, Settings};
 use sos::wire::down::Standing;
 use sos::wire::selftest::{CallSeen, LastTest};
 use sos::wire::up::{FaultKind, PressOrigin, TestOutcome, TestPart};
@@ -160,6 +160,22 @@ fn the_next_ones_come_at_half_past_three_once_a_night() {
     assert_eq!((kiosk.did().as_str(), kiosk.faults().len()), ("", 0));
     kiosk.until(half_past_three + 24 * HOUR);
     assert_eq!(kiosk.did(), "test Camera");
+}
+
+#[test]
+fn the_hour_is_changed_while_it_runs_and_so_is_whether_there_is_one() {
+    let mut kiosk = Kiosk::new(Some(good(8)));
+    kiosk.until(HOUR);
+    kiosk.happens(Event::Changed(Live { nightly: true, at_s: 22 * 3600, strobe_in_alarm: false }));
+    kiosk.until(10 * HOUR - 2);
+    assert_eq!(kiosk.did(), "", "nothing at once");
+    kiosk.until(10 * HOUR);
+    assert_eq!(kiosk.did(), "test Camera", "at ten in the evening");
+    kiosk.whole_test_works();
+    kiosk.did();
+    kiosk.happens(Event::Changed(Live { nightly: false, at_s: 22 * 3600, strobe_in_alarm: false }));
+    kiosk.until(80 * HOUR);
+    assert_eq!((kiosk.did().as_str(), kiosk.faults().len()), ("", 0), "and nobody misses a proof");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sos::mqtt::{self, Client, Happening, Kind, NotTaken, Settings};
-use support::process::{Process, free_port};
+use support::process::{Process, free_port, open_broker};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -15,9 +15,7 @@ use tokio::time::timeout;
 const BOUND: Duration = Duration::from_secs(15);
 
 fn broker(dir: &Path, port: u16) -> Process {
-    let conf = dir.join("mosquitto.conf");
-    std::fs::write(&conf, format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")).unwrap();
-    Process::start("mosquitto", Command::new("/usr/sbin/mosquitto").arg("-c").arg(&conf), dir).unwrap()
+    open_broker(dir, port).unwrap()
 }
 
 fn line(name: &str, port: u16, subscribe: &str) -> (Client, mpsc::Receiver<Happening>) {

@@ -55,11 +55,28 @@ fn no_unit_is_more_exposed_than_promised() {
 }
 
 #[test]
-fn every_group_of_lines_of_the_kiosks_unit_says_why() {
-    let text = fs::read_to_string(root().join(UNITS[0])).unwrap();
-    let service = text.split("[Service]\n").nth(1).unwrap().split("[Install]").next().unwrap();
-    for group in service.split("\n\n").map(str::trim).filter(|group| !group.is_empty()) {
-        assert!(group.starts_with('#'), "no reason above:\n{group}");
+fn every_group_of_lines_of_every_unit_says_why() {
+    for unit in UNITS {
+        let text = fs::read_to_string(root().join(unit)).unwrap();
+        let service = text.split("[Service]\n").nth(1).unwrap().split("[Install]").next().unwrap();
+        for group in service.split("\n\n").map(str::trim).filter(|group| !group.is_empty()) {
+            assert!(group.starts_with('#'), "{unit}: no reason above:\n{group}");
+        }
+    }
+}
+
+/// A service is not started into a loop of failures before what it is handed is there.
+#[test]
+fn what_is_handed_over_is_what_is_waited_for() {
+    for unit in UNITS {
+        let text = fs::read_to_string(root().join(unit)).unwrap();
+        let all =
+            |key: &str| text.lines().filter_map(|line| line.strip_prefix(key).map(str::to_owned)).collect::<Vec<_>>();
+        let waits = all("ConditionPathExists=");
+        for credential in all("LoadCredential=") {
+            let file = credential.split_once(':').unwrap().1;
+            assert!(waits.iter().any(|path| path == file), "{unit}: {file} is not waited for: {waits:?}");
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The link to the centre (port [`Link`]) over MQTT: envelopes, echo and clock offset, de-duplication.
 
+mod clock;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
+use self::clock::{CentreClock, Now};
 use crate::kiosk::ports::{Leg, Link, Saying};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
@@ -24,8 +27,6 @@ use crate::wire::{BootId, Envelope, KioskId, MessageId, decode, encode, limits};
 const HAPPENINGS: usize = 256;
 /// The reader's loop turns at least this often, so that its standstill can be told from silence.
 const TURN: Duration = Duration::from_secs(1);
-/// Echoes the clock offset is taken from: the one with the shortest round trip counts.
-const OFFSETS: usize = 8;
 
 /// Who speaks, and where from.
 #[derive(Clone)]
@@ -73,8 +74,7 @@ struct Clock {
     /// When the reader's loop last turned.
     turned: Option<Instant>,
     echoed: Option<Instant>,
-    /// (round trip, offset), microseconds, newest last.
-    samples: VecDeque<(i64, i64)>,
+    centre: CentreClock,
 }
 
 impl Envelopes {
@@ -84,6 +84,10 @@ impl Envelopes {
         Self { boot, started: Instant::now(), sequence: AtomicU64::new(1) }
     }
 
+    fn mono_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     /// Wraps a message.
     pub fn wrap<T>(&self, body: T) -> Envelope<T> {
         Envelope {
@@ -91,7 +95,7 @@ impl Envelopes {
             boot: self.boot,
             seq: self.sequence.fetch_add(1, Ordering::Relaxed),
             wall_us: wall_us(),
-            mono_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            mono_us: self.mono_us(),
             clock_synced: clock_synced(),
             body,
         }
@@ -208,7 +212,7 @@ impl Link for LinkAdapter {
     }
 
     fn clock_offset_us(&self) -> Option<i64> {
-        self.shared.clock().samples.iter().min().map(|&(_, offset)| offset)
+        self.shared.offset()
     }
 }
 
@@ -248,21 +252,21 @@ impl Shared {
         }
     }
 
+    fn now(&self) -> Now {
+        Now { wall_us: wall_us(), mono_us: i64::try_from(self.envelopes.mono_us()).unwrap_or(i64::MAX) }
+    }
+
     fn echoed(&self, echo: &Echo) {
-        let now = wall_us();
-        let round_trip = now - echo.kiosk_wall_us;
-        if !(0..=10_000_000).contains(&round_trip) {
-            // The wall clock was set in between.
-            self.clock().samples.clear();
-            return;
-        }
-        let offset = echo.received_wall_us - (echo.kiosk_wall_us + round_trip / 2);
+        let now = self.now();
         let mut clock = self.clock();
-        clock.echoed = Some(Instant::now());
-        clock.samples.push_back((round_trip, offset));
-        if clock.samples.len() > OFFSETS {
-            clock.samples.pop_front();
+        if clock.centre.echoed(echo.kiosk_wall_us, echo.received_wall_us, now) {
+            clock.echoed = Some(Instant::now());
         }
+    }
+
+    /// Centre's wall clock minus ours, microseconds.
+    fn offset(&self) -> Option<i64> {
+        self.clock().centre.offset_us(self.now())
     }
 }
 
@@ -278,8 +282,8 @@ pub struct LinkReader {
 }
 
 impl LinkReader {
-    /// Starts reading, on a task of its own.
-    pub fn run(mut self, leg: Arc<dyn Leg>) {
+    /// Starts reading, on a task of its own. `reachable` is called whenever broker or centre is there again.
+    pub fn run(mut self, leg: Arc<dyn Leg>, reachable: impl Fn() + Send + 'static) {
         tokio::spawn(async move {
             let mut turn = tokio::time::interval(TURN);
             loop {
@@ -287,7 +291,7 @@ impl LinkReader {
                 tokio::select! {
                     _ = turn.tick() => {}
                     happening = self.queue.recv() => match happening {
-                        Some(happening) => self.happened(happening, &*leg),
+                        Some(happening) => self.happened(happening, &*leg, &reachable),
                         None => return,
                     },
                 }
@@ -295,7 +299,7 @@ impl LinkReader {
         });
     }
 
-    fn happened(&mut self, happening: Happening, leg: &dyn Leg) {
+    fn happened(&mut self, happening: Happening, leg: &dyn Leg, reachable: &dyn Fn()) {
         match happening {
             Happening::Up => {
                 *self.shared.trouble() = None;
@@ -303,6 +307,7 @@ impl LinkReader {
                 self.shared.report(Event::LinkUp);
                 self.shared.say_place(&self.client);
                 leg.stand_by();
+                reachable();
             }
             Happening::Down { why } => {
                 *self.shared.trouble() = Some(why);
@@ -312,6 +317,9 @@ impl LinkReader {
                 }
             }
             Happening::Message { topic, payload, .. } => {
+                if topic == topic::CENTRE_STATE {
+                    reachable();
+                }
                 if let Err(error) = self.message(&topic, &payload, leg) {
                     warn!(%topic, %error, "link: message refused");
                 }
@@ -363,7 +371,7 @@ impl LinkReader {
     }
 
     fn order(&self, order: Order) -> Result<(), String> {
-        let late = wall_us() + self.offset() - order.expires_wall_us;
+        let late = wall_us() + self.shared.offset().unwrap_or(0) - order.expires_wall_us;
         if late > 0 {
             return Err(format!("order came {late} us after its expiry"));
         }
@@ -374,10 +382,6 @@ impl LinkReader {
             OrderKind::Switch { incident, output, on } => Event::Switch { incident, output, on },
         });
         Ok(())
-    }
-
-    fn offset(&self) -> i64 {
-        self.shared.clock().samples.iter().min().map_or(0, |&(_, offset)| offset)
     }
 
     /// The message, or `None` if it was seen before.

@@ -81,9 +81,10 @@ impl Uploader {
         Ok(Self { nudge, task: tokio::spawn(delivery.run()) })
     }
 
-    /// The link is back: any back-off ends now.
-    pub fn nudge(&self) {
-        self.nudge.notify_one();
+    /// To be called when the link is back: any back-off ends then.
+    pub fn nudge(&self) -> impl Fn() + Send + 'static + use<> {
+        let nudge = Arc::clone(&self.nudge);
+        move || nudge.notify_one()
     }
 
     /// Stops, and returns when nothing of it runs any more.

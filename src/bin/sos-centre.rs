@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use sos::centre::clock::wall_us;
 use sos::centre::gateway::GatewaySettings;
 use sos::centre::password;
@@ -14,7 +14,10 @@ use sos::centre::settings::{Broker, Listen, Settings};
 use sos::centre::sign::{Signing, sign};
 use sos::centre::store::accounts::{self, Account, Role};
 use sos::centre::store::{Store, StoreError, incidents};
-use sos::config::centre::CentreConfig;
+use sos::config::Layers;
+use sos::config::centre::{CentreConfig, KEYS};
+use sos::ctl::config::list_of;
+use sos::ctl::generate::pages;
 use sos::wire::KioskId;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -37,6 +40,8 @@ enum Command {
     Run,
     /// Says whether the configuration is right, and starts nothing.
     Check,
+    /// Lists every key of the configuration with its value, what it does, its default and an example.
+    Keys,
     /// Signs a kiosk's request (`sos-ctl enrol` prints it) with the owner's authority; prints the certificate. Needs
     /// no configuration, and belongs where the authority's key is kept, which need not be the centre.
     SignKiosk {
@@ -58,6 +63,12 @@ enum Command {
     /// Officers' accounts.
     #[command(subcommand)]
     Officer(OfficerCommand),
+    /// Writes the man pages, for the package.
+    #[command(hide = true)]
+    Generate {
+        /// The directory.
+        dir: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -90,37 +101,37 @@ enum RoleName {
 
 fn main() -> ExitCode {
     sos::tls::install_provider();
-    let arguments = Arguments::parse();
-    if let Command::SignKiosk { request, id, ca, ca_key, days } = arguments.command {
-        return match sign_kiosk(&request, id, ca, ca_key, days) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(why) => {
-                eprintln!("sos-centre: {why:#}");
-                ExitCode::FAILURE
-            }
-        };
-    }
-    let config = match CentreConfig::load(&arguments.config) {
-        Ok(config) => config,
-        Err(wrong) => {
-            eprintln!("sos-centre: {wrong}");
-            return ExitCode::from(EXIT_CONFIG);
-        }
-    };
-    let outcome = match arguments.command {
-        Command::Run => run(config),
-        Command::Check => return check(&config, &arguments.config),
-        Command::Officer(command) => officer(command, &config),
-        Command::SignKiosk { .. } => unreachable!("it was carried out above, without a configuration"),
+    let Arguments { config: file, command } = Arguments::parse();
+    let outcome = match command {
+        Command::Run => load(&file).and_then(run),
+        Command::Check => load(&file).and_then(|config| check(&config, &file)),
+        Command::Keys => keys(&file),
+        Command::Officer(command) => load(&file).and_then(|config| officer(command, &config)),
+        Command::SignKiosk { request, id, ca, ca_key, days } => sign_kiosk(&request, id, ca, ca_key, days),
+        Command::Generate { dir } => pages(Arguments::command(), &dir).map(drop).context(dir.display().to_string()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("sos-centre: {why:#}");
-            let is_config = why.downcast_ref::<StartError>().is_some_and(StartError::is_configuration);
+            let is_config = why.is::<Wrong>() || why.downcast_ref().is_some_and(StartError::is_configuration);
             if is_config { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// A wrong configuration, or a file it names that does not serve.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Wrong(String);
+
+fn load(file: &Path) -> anyhow::Result<CentreConfig> {
+    CentreConfig::load(file).map_err(|errors| Wrong(errors.to_string()).into())
+}
+
+fn keys(file: &Path) -> anyhow::Result<()> {
+    let listed = list_of(KEYS, &Layers::only(file), "", Some(|_| "at the next start"));
+    Ok(std::io::stdout().write_all(listed.trim_end().as_bytes())?)
 }
 
 fn sign_kiosk(request: &Path, kiosk: KioskId, ca: PathBuf, key: PathBuf, days: u32) -> anyhow::Result<()> {
@@ -180,17 +191,15 @@ fn ready(at: &Addresses) {
 }
 
 /// The configuration was read; what it names is looked at too.
-fn check(config: &CentreConfig, file: &Path) -> ExitCode {
+fn check(config: &CentreConfig, file: &Path) -> anyhow::Result<()> {
     let found = [
         sos::tls::client(&config.mqtt.ca, Some(&config.mqtt.identity)).map(drop),
         sos::tls::server(&config.console.identity, None).map(drop),
         sos::tls::server(&config.delivery.identity, Some(&config.delivery.ca)).map(drop),
     ];
-    let wrong: Vec<_> = found.into_iter().filter_map(Result::err).collect();
-    for why in &wrong {
-        eprintln!("sos-centre: {}: {why}", file.display());
-    }
-    if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_CONFIG) }
+    let wrong = found.into_iter().filter_map(Result::err).map(|why| format!("{}: {why}", file.display()));
+    let wrong: Vec<String> = wrong.collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Wrong(wrong.join("\n")).into()) }
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -2,17 +2,18 @@
 //! included.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use sos::control::{Request, Status, TestPart};
+use sos::control::{Request, TestPart};
 use sos::ctl::change::{Edit, change, pairs};
 #[cfg(feature = "kiosk")]
 use sos::ctl::cli::RecordingsCommand;
 use sos::ctl::cli::{Case, Cli, Command, ConfigCommand, How};
 use sos::ctl::{
-    Exit, Failure, ask, config, enrol, generate, json, layers, logs, panel, selftest, socket, status, support, watch,
+    Exit, Failure, absent, ask, config, enrol, generate, json, layers, logs, panel, selftest, socket, status, support,
+    watch,
 };
 
 fn main() -> ExitCode {
@@ -40,8 +41,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Release { second } => _ = ask::ask(&at(), &Request::Release { second })?,
         Command::Tamper { case } => _ = ask::ask(&at(), &Request::Tamper { open: case == Case::Open })?,
         Command::Panel { json } => show_panel(&at(), json)?,
-        Command::Status { json, watch: true } => return watch::run(&at(), json),
-        Command::Status { json, watch: false } => return show_status(&at(), json),
+        Command::Status { json, watch: true, file } => return watch::run(&at(), file.as_deref(), json),
+        Command::Status { json, watch: false, file } => return show_status(&at(), file, json),
         Command::Selftest { parts, json } => {
             let parts: Vec<TestPart> = parts.into_iter().map(Into::into).collect();
             return selftest::run(&at(), &parts, json, &mut |line| _ = print(line));
@@ -72,7 +73,15 @@ fn configure(command: ConfigCommand, at: &Path) -> Result<Exit, Failure> {
             set(at, &edits, &how)?;
         }
         ConfigCommand::Check { file } => data(&config::check(&layers(file, at))?),
-        ConfigCommand::List { doc, file } => data(config::list(&layers(file, at), doc).trim_end()),
+        ConfigCommand::List { doc, prefix, file } => {
+            let found = config::list(&layers(file, at), &prefix, doc);
+            if found.is_empty() {
+                return Err(
+                    Failure::new(Exit::BadConfig, format!("{prefix}: no key begins so")).hint("sos-ctl config list")
+                );
+            }
+            data(found.trim_end());
+        }
         ConfigCommand::Diff { json, file } => {
             let state = ask::ask(at, &Request::Config).ok().and_then(|answer| answer.config);
             data(config::diff(&layers(file, at), state.as_deref(), json).trim_end());
@@ -109,19 +118,14 @@ fn recordings(command: RecordingsCommand) -> Result<(), Failure> {
     Ok(())
 }
 
-fn status_of(socket: &Path) -> Result<Box<Status>, Failure> {
-    let answer = ask::ask(socket, &Request::Status)?;
-    answer.status.ok_or_else(|| Failure::new(Exit::Refused, "the daemon answered without a status"))
-}
-
 fn show_panel(socket: &Path, as_json: bool) -> Result<(), Failure> {
-    let panel = status_of(socket)?.panel;
+    let panel = absent::status(socket, None)?.panel;
     print(&if as_json { json(&panel) } else { panel::render(&panel) });
     Ok(())
 }
 
-fn show_status(socket: &Path, as_json: bool) -> Result<Exit, Failure> {
-    let status = status_of(socket)?;
+fn show_status(socket: &Path, file: Option<PathBuf>, as_json: bool) -> Result<Exit, Failure> {
+    let status = absent::status(socket, file)?;
     print(&if as_json { json(&status) } else { status::render(&status) });
     Ok(if status.reasons().is_empty() { Exit::Ok } else { Exit::NotWorking })
 }

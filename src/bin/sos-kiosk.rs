@@ -5,19 +5,18 @@
 //!
 //! `--panel-safe` is not the daemon: it switches every output off after one that died (`ExecStopPost=`).
 //!
-//! Exit codes: 0 stopped by a signal; 1 a part could not be made, or a part did not stop in time; 2 usage;
-//! 78 wrong configuration (EX_CONFIG).
+//! Exit codes: [`cli::EXIT_CODES`].
 
 mod kiosk_panel;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use cli::Cli;
 use sos::adapter::board::{BoardAdapter, BoardSettings};
 use sos::adapter::leg::{LegAdapter, LegSettings};
 use sos::adapter::link::{LinkAdapter, LinkSettings};
@@ -53,6 +52,8 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
+#[path = "sos-kiosk/cli.rs"]
+mod cli;
 #[path = "sos-kiosk/keeping.rs"]
 mod keeping;
 #[path = "sos-kiosk/testing.rs"]
@@ -63,24 +64,14 @@ const EX_CONFIG: u8 = 78;
 /// Questions that may wait for the core.
 const ASKS: usize = 16;
 
-/// The emergency-call kiosk's daemon.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Cli {
-    /// Read this configuration alone, instead of /usr/lib, /etc and /run
-    #[arg(long)]
-    config: Option<PathBuf>,
-    /// Switch every output of the panel off, and end: for after a daemon that died (a broken configuration is used
-    /// as far as it goes)
-    #[arg(long)]
-    panel_safe: bool,
-}
-
 fn main() -> ExitCode {
     // 1. Arguments.
     let cli = Cli::parse();
     // 2. Configuration.
     let layers = KioskConfig::layers(cli.config);
+    if let Some(dir) = cli.man {
+        return cli::man(&dir);
+    }
     if cli.panel_safe {
         return kiosk_panel::safe(&layers);
     }
@@ -258,7 +249,8 @@ fn make(config: &KioskConfig, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> anyhow
     let rtc =
         LegSettings { standby: config.rtc.standby, udp: config.rtc.udp, tcp: config.rtc.tcp, addresses: Vec::new() };
     let leg = Arc::new(LegAdapter::start(rtc, inbox.clone(), link.clone(), media.clone()));
-    reader.run(leg.clone());
+    let nudge = delivery.as_ref().map(Uploader::nudge);
+    reader.run(leg.clone(), move || nudge.iter().for_each(|nudge| nudge()));
     let suite = testing::suite(&config.store_dir, &link, inbox, asks);
     let tester = Tester::new(suite.clone(), Arc::new(ProofFile::new(&config.store_dir)), inbox.clone());
     let parts = Parts { panel, media: media.clone(), leg, link, store, tester, restored };

@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::Scalar;
 pub use super::key::Key;
+use super::value::{Value, convert};
 
 /// A larger file is a mistake, not a configuration.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -85,27 +86,6 @@ impl fmt::Display for ConfigErrors {
             error.fmt(f)?;
         }
         Ok(())
-    }
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Value {
-    Text(String),
-    Integer(i64),
-    Float(f64),
-    Flag(bool),
-    Other(&'static str),
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Text(text) => write!(f, "{text:?}"),
-            Value::Integer(number) => write!(f, "{number}"),
-            Value::Float(number) => write!(f, "{number:?}"),
-            Value::Flag(flag) => write!(f, "{flag}"),
-            Value::Other(kind) => write!(f, "a value of type {kind}"),
-        }
     }
 }
 
@@ -227,6 +207,12 @@ impl Reader {
         self.leaves.get(name).map(|leaf| leaf.value.clone())
     }
 
+    /// Whether the key's value is this very word.
+    #[must_use]
+    pub fn is_word(&self, name: &str, word: &str) -> bool {
+        self.get(name) == Some(Value::Text(word.to_owned()))
+    }
+
     /// Whether the key has a value, right or wrong.
     #[must_use]
     pub fn is_set(&self, name: &str) -> bool {
@@ -235,7 +221,8 @@ impl Reader {
 
     fn required(&mut self, name: &str) -> Option<Value> {
         let found = self.get(name);
-        if found.is_none() {
+        // In a file that could not be read it may well be.
+        if found.is_none() && !self.errors.iter().any(|error| error.key.is_none()) {
             let example = self.keys.iter().find(|key| key.name == name).map_or("", |key| key.example);
             self.fail(name, format!("missing; for example {example}"));
         }
@@ -261,6 +248,17 @@ impl Reader {
     pub fn parsed<T>(&mut self, name: &str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let value = self.required(name)?;
         let parsed = if let Value::Text(text) = &value { parse(text) } else { None };
+        if parsed.is_none() {
+            self.wrong(name, expected, &value);
+        }
+        parsed
+    }
+
+    /// A list of texts, each of which `parse` understands; `None` only together with an error.
+    pub fn list<T>(&mut self, name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+        let value = self.required(name)?;
+        let item = |value: &Value| if let Value::Text(text) = value { parse(text) } else { None };
+        let parsed = if let Value::List(values) = &value { values.iter().map(item).collect() } else { None };
         if parsed.is_none() {
             self.wrong(name, expected, &value);
         }
@@ -302,7 +300,7 @@ impl Reader {
         let found = match &value {
             Value::Integer(n) => u32::try_from(*n).ok().filter(|n| range.contains(n)).map(Scalar::Number),
             Value::Text(text) if !text.is_empty() => Some(Scalar::Text(text.clone())),
-            Value::Text(_) | Value::Float(_) | Value::Flag(_) | Value::Other(_) => None,
+            Value::Text(_) | Value::Float(_) | Value::Flag(_) | Value::List(_) | Value::Other(_) => None,
         };
         if found.is_none() {
             self.wrong(name, expected, &value);
@@ -317,7 +315,7 @@ impl Reader {
             Value::Float(number) => Some(number),
             // Every integer a range of ours can hold is exact as f64.
             Value::Integer(number) => i32::try_from(number).ok().map(f64::from),
-            Value::Text(_) | Value::Flag(_) | Value::Other(_) => None,
+            Value::Text(_) | Value::Flag(_) | Value::List(_) | Value::Other(_) => None,
         };
         let fits = number.filter(|number| range.contains(number));
         if fits.is_none() {
@@ -361,17 +359,6 @@ impl Reader {
     /// Everything that was wrong, each with file, line and key.
     pub fn finish(self) -> Result<(), ConfigErrors> {
         if self.errors.is_empty() { Ok(()) } else { Err(ConfigErrors(self.errors)) }
-    }
-}
-
-fn convert(value: &DeValue<'_>) -> Value {
-    match value {
-        DeValue::String(text) => Value::Text(text.to_string()),
-        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .map_or(Value::Other("integer beyond 64 bits"), Value::Integer),
-        DeValue::Float(number) => number.as_str().parse().map_or(Value::Other("float"), Value::Float),
-        DeValue::Boolean(flag) => Value::Flag(*flag),
-        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => Value::Other(value.type_str()),
     }
 }
 

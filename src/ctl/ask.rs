@@ -74,7 +74,9 @@ impl Lines {
 
 fn unreachable(socket: &Path, error: &std::io::Error) -> Failure {
     let hint = match error.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => "is it running? systemctl status sos-kiosk",
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            "is it running? systemctl status sos-kiosk; sos-ctl logs says why it ended"
+        }
         ErrorKind::PermissionDenied => "only root and the group of the socket may ask: try sudo",
         ErrorKind::WouldBlock | ErrorKind::TimedOut => "it accepts but does not answer: sos-ctl logs",
         _ => "sos-ctl logs shows what the daemon did",

@@ -79,6 +79,10 @@ pub fn change(socket: &Path, edits: &[Edit], how: &How, say: &mut dyn FnMut(&str
     }
     if daemon.is_some() {
         idle_or_live(socket, &changes)?;
+        let restart: Vec<&str> = changes.iter().filter(|change| !change.live).map(|change| &*change.key).collect();
+        if !restart.is_empty() {
+            say(&format!("the daemon restarts for {}: about a second, and never in an alarm", restart.join(", ")));
+        }
     }
     write(&home, &new, changes, how.keep, &mut |_| {}).map_err(not_written)?;
     drop(lock);

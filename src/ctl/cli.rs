@@ -19,11 +19,24 @@ pub const EXIT_CODES: &str = "Exit codes:
   8   config: the change was undone, the centre's echo did not come
   9   selftest: a part failed, or could not be tested though it was asked for by name
   10  enrol: not done
-  11  logs, support: a file or a program is not to be had";
+  11  logs, support: a file or a program is not to be had
+  12  status: the kiosk is not enrolled yet";
 
-/// Asks, tests and changes the emergency-call kiosk.
+/// What somebody needs who has never used it, for `--help` and the man page.
+const ABOUT: &str = "Asks, tests and changes the emergency-call kiosk.
+
+At night, in this order:
+  sos-ctl status                      would a press bring an officer now, and if not, what to look at
+  sos-ctl logs                        what the daemon did
+  sos-ctl selftest                    everything, with a test call to the centre that rings nowhere
+  sos-ctl config list --doc PREFIX    what there is to set (PREFIX: media.camera ...), and what is set
+  sos-ctl config set KEY VALUE        on trial: undone unless the centre's echo comes within a minute
+
+Of a fresh kiosk, status says what comes next: config set, enrol, start.";
+
+/// Asks, tests and changes the emergency-call kiosk
 #[derive(Debug, Parser)]
-#[command(name = "sos-ctl", version, after_help = EXIT_CODES)]
+#[command(name = "sos-ctl", version, long_about = ABOUT, after_help = EXIT_CODES)]
 pub struct Cli {
     /// The daemon's control socket [default: control.socket of the configuration]
     #[arg(long, global = true, env = "SOS_CONTROL_SOCKET")]
@@ -44,6 +57,9 @@ pub enum Command {
         /// Again every second, until Ctrl-C; where stdout is no terminal, a line at each change
         #[arg(long, short)]
         watch: bool,
+        /// Where no daemon answers: look at this configuration alone for what is still to be done
+        #[arg(long)]
+        file: Option<PathBuf>,
     },
     /// Press the button: a REAL alarm, marked as pressed from here
     Press {
@@ -177,6 +193,9 @@ pub enum ConfigCommand {
         file: Option<PathBuf>,
     },
     /// Set keys: undone by the daemon unless the centre's echo comes within a minute
+    ///
+    /// The whole is checked before anything is written. Most keys are taken up by the daemon's own restart, which takes
+    /// about a second and waits for the end of an alarm; `config list --doc` tells which take effect at once.
     Set {
         /// KEY VALUE, any number of times; they change together
         #[arg(required = true, num_args = 2.., value_names = ["KEY", "VALUE"], allow_negative_numbers = true)]
@@ -199,7 +218,11 @@ pub enum ConfigCommand {
         /// What each key does, its default and an example
         #[arg(long)]
         doc: bool,
+        /// Only the keys that begin so, for example media.camera
+        #[arg(default_value = "", hide_default_value = true)]
+        prefix: String,
         /// This file alone, instead of the daemon's
+        #[arg(long)]
         file: Option<PathBuf>,
     },
     /// Whether the configuration is right

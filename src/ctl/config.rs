@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Exit, Failure, json};
 use crate::config::change::{Home, differences, edit, values};
 use crate::config::kiosk::KEYS;
-use crate::config::{KioskConfig, Layers, Reader};
+use crate::config::{Key, KioskConfig, Layers, Reader};
 use crate::control::{Changed, ConfigState};
 
 /// What to do about a wrong configuration.
@@ -35,23 +35,42 @@ pub fn check(layers: &Layers) -> Result<String, Failure> {
     Ok(format!("right: {}", files.join(", ")))
 }
 
-/// Each key with its value and where that comes from; with `doc` also what it does, its default and an example.
-/// A configuration with errors is listed all the same.
+/// Each key of the kiosk that begins with `prefix`, as [`list_of`] tells it.
 #[must_use]
-pub fn list(layers: &Layers, doc: bool) -> String {
-    let reader = Reader::open(KEYS, layers);
+pub fn list(layers: &Layers, prefix: &str, doc: bool) -> String {
+    let effect = |key: &Key| match key.live {
+        true => "at once",
+        false => "by a restart",
+    };
+    let mut text = list_of(KEYS, layers, prefix, doc.then_some(effect));
+    if doc && !text.is_empty() {
+        text += "# By a restart: the daemon's own, about a second, never in an alarm.\n";
+    }
+    text
+}
+
+/// Each key that begins with `prefix`, with its value and where that comes from; with `effect`, which tells when a
+/// change takes effect, also what it does, its default and an example. A configuration with errors is listed all the
+/// same.
+#[must_use]
+pub fn list_of(
+    keys: &'static [Key],
+    layers: &Layers,
+    prefix: &str,
+    effect: Option<fn(&Key) -> &'static str>,
+) -> String {
+    let reader = Reader::open(keys, layers);
     let mut text = String::new();
-    for (key, value, origin) in reader.effective() {
+    for (key, value, origin) in reader.effective().filter(|(key, _, _)| key.name.starts_with(prefix)) {
         // Writing to a String cannot fail.
         let _ = match value {
             Some(value) => writeln!(text, "{} = {value}  # {origin}", key.name),
-            None => writeln!(text, "# {} =  # {origin}", key.name),
+            None => writeln!(text, "# {}: {origin}", key.name),
         };
-        if doc {
+        if let Some(effect) = effect {
             let default = key.default.unwrap_or("none");
-            let effect = if key.live { "at once" } else { "after a restart, which the daemon does by itself" };
             let _ = writeln!(text, "#   {}", key.doc);
-            let _ = writeln!(text, "#   default {default}, example {}; takes effect {effect}\n", key.example);
+            let _ = writeln!(text, "#   default {default}, example {}; takes effect {}\n", key.example, effect(key));
         }
     }
     text

@@ -11,8 +11,8 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use sha2::{Digest, Sha256};
 
+use super::absent::set_up;
 use super::cli::EnrolArguments;
-use super::config::wrong;
 use super::{Exit, Failure};
 use crate::config::{KioskConfig, Layers};
 use crate::durable::{self, Like};
@@ -28,7 +28,7 @@ fn failed(why: impl Into<String>) -> Failure {
 /// What was expected and what was found; nothing is half done.
 pub fn run(layers: &Layers, arguments: &EnrolArguments, say: &mut dyn FnMut(&str)) -> Result<String, Failure> {
     tls::install_provider();
-    let config = KioskConfig::load(layers).map_err(|errors| wrong(&errors))?;
+    let config = set_up(layers)?;
     if let Some(file) = &arguments.install {
         return install(&config, &read(file)?, say).map(|()| String::new());
     }
@@ -98,7 +98,10 @@ fn request(config: &KioskConfig, say: &mut dyn FnMut(&str)) -> Result<String, Fa
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, config.id.as_str());
     let request = params.serialize_request(&key).and_then(|request| request.pem()).map_err(rcgen)?;
-    say(&format!("a request for \"{}\" follows; the owner signs it: sos-centre sign-kiosk", config.id));
+    say(&format!(
+        "a request for \"{}\" follows; the owner signs it (sos-centre sign-kiosk), then: sos-ctl enrol --install FILE",
+        config.id
+    ));
     Ok(request.trim_end().to_owned())
 }
 
@@ -129,7 +132,7 @@ fn install(config: &KioskConfig, pem: &str, say: &mut dyn FnMut(&str)) -> Result
     })?;
     put(&identity.cert, pem, Like::mode(0o644))?;
     say(&format!(
-        "{}: in place; the daemon shows it from its next start: systemctl restart sos-kiosk",
+        "{}: in place, valid; now: systemctl restart sos-kiosk, then sos-ctl status",
         identity.cert.display()
     ));
     Ok(())

@@ -1,5 +1,7 @@
 //! The technician's commands. Data goes to stdout, messages to stderr; one exit code per cause.
 
+pub mod absent;
+pub mod advice;
 pub mod ask;
 pub mod change;
 pub mod cli;
@@ -48,6 +50,8 @@ pub enum Exit {
     Enrol = 10,
     /// A file or a program is not to be had.
     Files = 11,
+    /// `status`: the kiosk is not enrolled yet.
+    NotEnrolled = 12,
 }
 
 impl From<Exit> for std::process::ExitCode {

@@ -3,7 +3,8 @@
 
 use std::fmt::Write;
 
-use crate::control::{ConfigStage, ConfigState, PhaseName, Status, Vitals, fault_name};
+use super::advice::advice;
+use crate::control::{ConfigStage, ConfigState, PhaseName, Status, Vitals};
 use crate::wire::up::ButtonLine;
 
 /// The status as text, the verdict first.
@@ -15,7 +16,7 @@ pub fn render(status: &Status) -> String {
         let _ = write!(text, "\n  {name:<11} {value}");
     };
     status.warnings().into_iter().for_each(|warning| line("WARNING", warning));
-    advice(status).into_iter().for_each(|advice| line("try", advice.to_owned()));
+    advice(status).into_iter().for_each(|advice| line("look at", advice.to_owned()));
     line("doing", doing(status));
     let centre = if status.centre_present { "present" } else { "absent" };
     let echo = status.echo_age_ms.map_or_else(|| "no echo yet".to_owned(), |age| format!("last echo {}", ago(age)));
@@ -45,15 +46,16 @@ pub fn render(status: &Status) -> String {
     if let Some(lamp) = &status.panel.press_to_lamp_ms {
         line("lamp after", format!("{:.1} ms median, {:.1} ms p95 of {} presses", lamp.median, lamp.p95, lamp.count));
     }
-    line("to deliver", format!("{} fragments", status.undelivered));
+    let left = match status.undelivered {
+        0 => "nothing: the centre has everything".to_owned(),
+        left => format!("{left} fragments"),
+    };
+    line("to deliver", left);
     board(&status.board, status.clock_offset_us).into_iter().for_each(|(name, value)| line(name, value));
     line("self-test", proof(status, now_us()));
     line("config", configuration(&status.config));
     if let Some(undone) = &status.config.undone {
         line("", format!("the last change was undone: {undone}"));
-    }
-    for fault in &status.faults {
-        line("fault", format!("{}: {}", fault_name(fault.kind), fault.detail));
     }
     line("daemon", format!("{}, up {}", status.version, uptime(status.uptime_s)));
     text
@@ -73,25 +75,6 @@ pub fn verdict(status: &Status) -> String {
     } else {
         format!("{}: DOES NOT WORK: {}", status.id, reasons.join("; "))
     }
-}
-
-/// The first thing to look at, for each kind of reason.
-fn advice(status: &Status) -> Vec<&'static str> {
-    let mut advice = Vec::new();
-    if !status.link_up {
-        advice.push("the cable or the modem; sos-ctl config get centre.broker; sos-ctl logs");
-        if status.board.certificate_days.is_some_and(|days| days < 0) {
-            advice.push("the certificate has expired, no broker lets it in: sos-ctl enrol");
-        }
-    } else if !status.centre_present {
-        advice.push("nothing here: call the centre, its desk is not connected to the broker");
-    } else if status.standby && !status.leg_up {
-        advice.push("the firewall: rtc.udp and rtc.tcp; sos-ctl selftest link");
-    }
-    if status.button == ButtonLine::Stuck {
-        advice.push("the button: it is down, jammed or short-circuited");
-    }
-    advice
 }
 
 /// What is known of the board.
@@ -126,7 +109,10 @@ fn proof(status: &Status, now_us: i64) -> String {
     }
     let Some(last) = &status.last_test else { return "NOT PROVED: there was no full self-test yet".to_owned() };
     let now_us = now_us.saturating_add(status.clock_offset_us.unwrap_or(0));
-    let hours = last.age_us(now_us).map_or_else(|| "in the future".to_owned(), |us| format!("{} h ago", us / HOUR_US));
+    let hours = last.age_us(now_us).map_or_else(
+        || "in the future".to_owned(),
+        |us| if us < HOUR_US { format!("{} min ago", us / MINUTE_US) } else { format!("{} h ago", us / HOUR_US) },
+    );
     if last.proves(now_us) {
         return format!("proved, {hours}");
     }
@@ -138,7 +124,8 @@ fn proof(status: &Status, now_us: i64) -> String {
     }
 }
 
-const HOUR_US: i64 = 3_600_000_000;
+const MINUTE_US: i64 = 60_000_000;
+const HOUR_US: i64 = 60 * MINUTE_US;
 
 fn now_us() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

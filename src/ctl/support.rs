@@ -76,7 +76,7 @@ fn parts(socket: &Path) -> Vec<(String, String)> {
     }
     let layers = layers(None, socket);
     let state = ask(socket, &Request::Config).ok().and_then(|answer| answer.config);
-    parts.push(("config.txt".to_owned(), config::list(&layers, false)));
+    parts.push(("config.txt".to_owned(), config::list(&layers, "", false)));
     parts.push(("config-differences.txt".to_owned(), config::diff(&layers, state.as_deref(), false)));
     let checked = config::check(&layers).unwrap_or_else(|failure| failure.message);
     parts.push(("config-check.txt".to_owned(), checked + "\n"));

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::ask::ask;
+use super::absent;
 use super::status::{render, verdict};
 use super::{Exit, Failure, json};
-use crate::control::{Request, Status};
+use crate::control::Status;
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 ///
 /// # Errors
 /// No runtime, no signals.
-pub fn run(socket: &Path, as_json: bool) -> Result<Exit, Failure> {
+pub fn run(socket: &Path, file: Option<&Path>, as_json: bool) -> Result<Exit, Failure> {
     let failed = |error: std::io::Error| Failure::new(Exit::Files, error.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
@@ -33,7 +33,7 @@ pub fn run(socket: &Path, as_json: bool) -> Result<Exit, Failure> {
                 _ = interrupt.recv() => return Ok(Exit::Ok),
                 _ = terminate.recv() => return Ok(Exit::Ok),
                 _ = tick.tick() => {
-                    let status = ask(socket, &Request::Status).map(|answer| answer.status);
+                    let status = absent::status(socket, file.map(Path::to_owned));
                     if screen.show(status).is_err() {
                         return Ok(Exit::Ok);
                     }
@@ -51,14 +51,13 @@ struct Screen {
 
 impl Screen {
     /// A daemon that is away (it may be starting anew) is shown like any other state.
-    fn show(&mut self, status: Result<Option<Box<Status>>, Failure>) -> std::io::Result<()> {
+    fn show(&mut self, status: Result<Box<Status>, Failure>) -> std::io::Result<()> {
         let (line, whole, record) = match &status {
-            Ok(Some(status)) => (verdict(status), render(status), Some(json(status))),
-            Ok(None) => {
-                let text = "the daemon answered without a status".to_owned();
-                (text.clone(), text, None)
+            Ok(status) => (verdict(status), render(status), Some(json(status))),
+            Err(failure) => {
+                let hint = failure.hint.as_ref().map_or_else(String::new, |hint| format!("\n  look at     {hint}"));
+                (failure.message.clone(), failure.message.clone() + &hint, None)
             }
-            Err(failure) => (failure.message.clone(), failure.message.clone(), None),
         };
         let mut out = std::io::stdout().lock();
         match (self.as_json, self.terminal) {

@@ -23,7 +23,7 @@ use super::timing::{Clock, Record, second_of_day, wall_us};
 use crate::control::{Status, TestStep};
 use crate::machine::selftest::TestEvent;
 use crate::machine::words::{Lamp, Light};
-use crate::machine::{Effect, Event, Machine, Settings};
+use crate::machine::{Effect, Event, Live, Machine, Settings};
 use crate::wire::ids::KioskId;
 use crate::wire::limits::HEARTBEAT_EVERY;
 use crate::wire::up::{Alarm, Heartbeat, IncidentEvent, IncidentReport, Place, SessionOffer};
@@ -67,8 +67,8 @@ pub enum Ask {
     Status(oneshot::Sender<Box<Status>>),
     /// The last events, a line each.
     Ring(oneshot::Sender<Vec<String>>),
-    /// It stands somewhere else from now on.
-    Place(Place, oneshot::Sender<()>),
+    /// Where it stands and what it goes by from now on.
+    Live(Place, Live, oneshot::Sender<()>),
     /// A heartbeat now: its echo is awaited.
     Beat(oneshot::Sender<()>),
     /// A lamp for a test, as long as no alarm is open; none: all as they should be.
@@ -348,9 +348,12 @@ impl Shell {
         match ask {
             Ask::Status(to) => _ = to.send(Box::new(self.status())),
             Ask::Ring(to) => _ = to.send(self.ring.lines()),
-            Ask::Place(place, to) => {
-                self.setup.place = place.clone();
-                self.parts.link.say(Saying::Place(place));
+            Ask::Live(place, live, to) => {
+                self.take(Stamped::now(Event::Changed(live)));
+                if self.setup.place != place {
+                    self.setup.place = place.clone();
+                    self.parts.link.say(Saying::Place(place));
+                }
                 _ = to.send(());
             }
             Ask::Beat(to) => {

@@ -1,6 +1,7 @@
 //! Everything that can happen to the machine. A closed set.
 
 use super::selftest::TestEvent;
+use super::settings::Live;
 use crate::wire::down::{Standing, Verdict};
 use crate::wire::up::{Fault, FaultKind, PressOrigin};
 use crate::wire::{IncidentId, Output, SessionId};
@@ -143,6 +144,8 @@ pub enum Event {
     FaultRaised(Fault),
     /// A part has healed.
     FaultCleared(FaultKind),
+    /// The configuration is another now, in what may change while the machine runs.
+    Changed(Live),
     /// Something happened to the full self-test.
     Test(TestEvent),
     /// Time has passed: the deadline was reached. Harmless at any other time.

@@ -49,7 +49,7 @@ use std::time::Duration;
 pub use effect::Effect;
 pub use event::Event;
 pub use phase::{Open, Phase};
-pub use settings::Settings;
+pub use settings::{Live, Settings};
 
 use crate::wire::down::{Standing, Verdict};
 use crate::wire::up::{ButtonLine, Fault, FaultKind, IncidentReport, Mark, PressOrigin};
@@ -133,6 +133,7 @@ impl Machine {
             Event::Restored { incident, origin, presses, acknowledged } => {
                 self.restored(incident, origin, presses, acknowledged, now, &mut out);
             }
+            Event::Changed(live) => self.settings.change(live),
             Event::LinkUp => self.reach(now, &mut out, |ways| ways.link = true),
             Event::LinkDown => self.reach(now, &mut out, |ways| ways.link = false),
             Event::CentrePresent(present) => self.reach(now, &mut out, |ways| ways.centre = present),

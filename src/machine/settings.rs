@@ -51,6 +51,25 @@ pub struct Settings {
     pub seed: u64,
 }
 
+/// What may change while the machine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Live {
+    /// Whether the full self-test comes every night.
+    pub nightly: bool,
+    /// At which second of the local day.
+    pub at_s: u32,
+    /// The strobe shines by itself, from the next incident on.
+    pub strobe_in_alarm: bool,
+}
+
+impl Settings {
+    /// Takes it over.
+    pub fn change(&mut self, live: Live) {
+        let Live { nightly, at_s, strobe_in_alarm } = live;
+        (self.selftest.nightly, self.selftest.at_s, self.strobe_in_alarm) = (nightly, at_s, strobe_in_alarm);
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

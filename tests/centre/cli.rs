@@ -47,11 +47,14 @@ async fn a_wrong_configuration_is_named_and_has_its_own_code() {
     let config = place.write();
     assert_eq!(sos_centre(&config, &["check"], "").status.code(), Some(0));
     let right = std::fs::read_to_string(&config).unwrap();
+    let listed = String::from_utf8(sos_centre(&config, &["keys"], "").stdout).unwrap();
+    assert!(listed.contains(&format!("media.port = 0  # {}:19\n#   Port of the media", config.display())), "{listed}");
+    assert!(listed.contains("media.advertise = []  # default\n"), "{listed}");
     std::fs::write(&config, right.replace("port = 0", "prot = 0")).unwrap();
     for command in ["run", "check"] {
         let refused = sos_centre(&config, &[command], "");
         assert_eq!(refused.status.code(), Some(78));
-        let expected = format!("sos-centre: {}:19: media.prot: unknown field", config.display());
+        let expected = format!("sos-centre: {}:19: media.prot: unknown key", config.display());
         assert!(stderr(&refused).starts_with(&expected), "{}", stderr(&refused));
     }
     // The file is right, but what it names is not there.

@@ -93,3 +93,10 @@ impl Process {
 pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
+
+/// A broker on loopback that lets everyone in.
+pub fn open_broker(dir: &Path, port: u16) -> Result<Process> {
+    let conf = dir.join("mosquitto.conf");
+    std::fs::write(&conf, format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"))?;
+    Process::start("mosquitto", Command::new("/usr/sbin/mosquitto").arg("-c").arg(&conf), dir)
+}

@@ -207,7 +207,7 @@ async fn a_centre_that_goes_away_gets_the_rest_when_it_is_back() {
     world.write(incident, 3..6);
     world.store().seal(incident, 5).unwrap();
     world.serve().await;
-    world.uploader.as_ref().unwrap().nudge();
+    world.uploader.as_ref().unwrap().nudge()();
     let seen = world.until("sealed").await;
     assert_eq!(seen.iter().filter(|what| *what == "fragment 2").count(), 1, "{seen:?}");
     world.assert_whole(incident, 0..6);

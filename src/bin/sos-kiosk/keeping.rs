@@ -11,7 +11,7 @@ use sos::control::ConfigState;
 use sos::kiosk::control::{ask, status};
 use sos::kiosk::ports::{Configured, Link};
 use sos::kiosk::{Ask, Inbox, Stamped};
-use sos::machine::Event;
+use sos::machine::{Event, Live};
 use sos::wire::up::{Fault, FaultKind};
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -47,9 +47,9 @@ impl keeper::Daemon for Daemon {
     }
 
     fn apply(&self, config: &KioskConfig) -> impl Future<Output = ()> + Send {
-        let place = config.place.clone();
+        let (place, live) = (config.place.clone(), live(config));
         async move {
-            if let Err(why) = ask(&self.asks, |to| Ask::Place(place, to)).await {
+            if let Err(why) = ask(&self.asks, |to| Ask::Live(place, live, to)).await {
                 warn!(why, "the core did not take the change over");
             }
         }
@@ -64,6 +64,12 @@ impl keeper::Daemon for Daemon {
             warn!("configuration: the shell does not keep up");
         }
     }
+}
+
+/// What of the machine's settings changes without a restart; the table of keys says `live` of the same.
+fn live(config: &KioskConfig) -> Live {
+    let plan = super::testing::plan(config);
+    Live { nightly: plan.nightly, at_s: plan.at_s, strobe_in_alarm: config.panel.strobe_in_alarm }
 }
 
 /// The keeper's view as the control socket asks it.

@@ -227,7 +227,8 @@ pub const KEYS: &[Key] = &[
         "The strobe light, which an officer may switch in a call: its line. Absent: not fitted.",
     ),
     on_level("panel.strobe.active"),
-    key("panel.strobe.in_alarm", Some("false"), "true", "The strobe shines by itself while an incident is open."),
+    key("panel.strobe.in_alarm", Some("false"), "true", "The strobe shines by itself while an incident is open.")
+        .live(),
     key(
         "panel.relay.line",
         None,
@@ -247,13 +248,15 @@ pub const KEYS: &[Key] = &[
         Some("true"),
         "false",
         "Test everything every night, with a test call to the centre, and raise a fault while that is not proved.",
-    ),
+    )
+    .live(),
     key(
         "selftest.at",
         Some(r#""03:30""#),
         r#""03:30""#,
         "Local time of the nightly test; each kiosk begins up to 20 minutes later, by its id.",
-    ),
+    )
+    .live(),
     key("store.dir", Some(r#""/var/lib/sos-kiosk""#), r#""/var/lib/sos-kiosk""#, "What must survive a power cut."),
     key(
         "control.socket",

@@ -17,6 +17,7 @@ pub use panel::{BiasConfig, InputConfig, LineConfig, OutputConfig, PanelConfig, 
 pub use selftest::SelfTestConfig;
 pub use sound::{CardConfig, MicrophoneDriver, NoiseLevel, PromptsConfig, SoundConfig, SpeakerDriver};
 
+use super::host_and_port;
 use super::load::{ConfigErrors, Layers, Reader};
 use crate::tls::Identity;
 use crate::wire::KioskId;
@@ -182,17 +183,6 @@ fn credential(r: &mut Reader, key: &str) -> PathBuf {
 /// service (`sos-ctl`), where the unit takes it from.
 fn credential_in(directory: Option<std::ffi::OsString>, name: &str) -> PathBuf {
     directory.map_or_else(|| PathBuf::from("/etc").join(PROGRAM), PathBuf::from).join(name)
-}
-
-/// `host:port`, `[v6]:port`.
-fn host_and_port(text: &str) -> Option<(String, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let host = bracketed.unwrap_or(host);
-    let odd =
-        host.is_empty() || host.contains(['/', ' ', '@', '[', ']']) || (bracketed.is_none() && host.contains(':'));
-    let port = port.parse().ok().filter(|port| *port != 0)?;
-    (!odd).then(|| (host.to_owned(), port))
 }
 
 #[cfg(test)]

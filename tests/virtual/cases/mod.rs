@@ -1,6 +1,7 @@
 //! The cases, in order, and the rig they run on.
 
 mod call;
+mod clock;
 mod config;
 mod devices;
 mod package;
@@ -126,6 +127,7 @@ pub async fn run(arguments: Arguments) -> Result<usize> {
         power::a_recording_cut_by_a_power_cut_plays_up_to_the_cut,
         power::a_frozen_system_resets_the_board,
         devices::a_camera_that_is_pulled_out_is_known_and_comes_back,
+        clock::a_clock_that_is_an_hour_off_is_said_and_calls_go_on,
         config::a_change_that_cuts_the_kiosk_off_is_undone,
         package::an_upgrade_keeps_everything_and_restarts_at_once,
         package::the_centres_package_runs_broker_and_centre,

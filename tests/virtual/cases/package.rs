@@ -76,9 +76,11 @@ pub async fn removed_and_purged_nothing_of_it_is_left(rig: &mut Rig) -> Result<(
     let (_, state, _) = rig.board.ssh_status("systemctl is-active sos-kiosk || true; pgrep -c sos-kiosk").await?;
     ensure!(state == "inactive\n0\n", "after the removal: {state}");
     rig.board.ssh("test -s /etc/sos-kiosk/kiosk.key && test -d /var/lib/sos-kiosk").await?;
-    rig.board.ssh("dpkg -P sos-kiosk").await?;
+    // Recordings are evidence: what the calls above left stays, and it is said.
+    let said = rig.board.ssh("dpkg -P sos-kiosk 2>&1").await?;
+    ensure!(said.contains("/var/lib/sos-kiosk (recordings) is left there"), "{said}");
     let left =
         rig.board.ssh("find /etc /usr /var /run -xdev -name '*sos-kiosk*'; systemctl --failed --no-legend").await?;
-    ensure!(left.trim().is_empty(), "left behind: {left}");
-    Ok(())
+    ensure!(left == "/var/lib/sos-kiosk\n", "left behind: {left}");
+    rig.board.ssh("rm -r /var/lib/sos-kiosk").await.map(drop)
 }
