@@ -15,7 +15,7 @@ use crate::kiosk::pass;
 use crate::sound_world::{self, Playing, noise};
 use crate::support::centre_side::{Api, run as run_command};
 use crate::support::until;
-use crate::support::world::{Options, World};
+use crate::support::world::{Options, Speaker, World};
 
 /// A broken device is to be known within this, and healed as fast.
 const KNOWN_WITHIN: Duration = Duration::from_secs(60);
@@ -39,7 +39,8 @@ pub async fn run(films: &Path, figures: &mut Figures) -> Result<()> {
     let sees_the_card = card.environment().map(|(name, value)| format!("{name}={value}"));
     let options = Options {
         camera: Some(camera.clone()),
-        card: Some("kiosk".to_owned()),
+        speaker: Speaker::Card("kiosk".to_owned()),
+        hears_by_card: true,
         kiosk_prefix: [vec!["env".to_owned()], sees_the_card.to_vec()].concat(),
         store: Some(disk.dir.clone()),
         ..Options::default()

@@ -56,6 +56,9 @@ impl World {
         text += &device("pcm", "mouth", "microphone");
         text += &device("pcm", "ear", "speaker.monitor");
         text += &device("ctl", "kiosk", "speaker");
+        // A card of 44.1 kHz behind ALSA's converter, and one without a converter.
+        text += "pcm.converted { type plug slave { pcm kiosk rate 44100 } }\n";
+        text += "pcm.unfit { type share slave { pcm \"null\" rate 44100 format S16_LE channels 1 } bindings.0 0 }\n";
         std::fs::write(dir.join("asound.conf"), text).unwrap();
         Self { dir: dir.to_owned(), server: None }
     }

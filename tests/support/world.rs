@@ -25,10 +25,11 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 pub struct Options {
     pub camera: Option<PathBuf>,
     pub microphone: Option<PathBuf>,
-    /// Microphone and loudspeaker are this sound card, by its ALSA name, and no files.
-    pub card: Option<String>,
-    /// What the loudspeaker plays is kept in a file; without, nobody hears it, at the same pace.
-    pub speaker_kept: bool,
+    pub speaker: Speaker,
+    /// The microphone is the card that the loudspeaker is, and no file.
+    pub hears_by_card: bool,
+    /// Where the spoken sentences are; without, chimes in their place, whatever this machine has.
+    pub prompts: Option<PathBuf>,
     pub standby: bool,
     pub kiosk_udp: bool,
     pub pre_event_s: u32,
@@ -43,13 +44,25 @@ pub struct Options {
     pub officers: Vec<String>,
 }
 
+/// Where what the loudspeaker plays goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Speaker {
+    /// Into a file.
+    File,
+    /// Nobody hears it, at the same pace.
+    Nobody,
+    /// To a sound card, by ALSA's name of it.
+    Card(String),
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             camera: None,
             microphone: None,
-            card: None,
-            speaker_kept: true,
+            speaker: Speaker::File,
+            hears_by_card: false,
+            prompts: None,
             standby: true,
             kiosk_udp: true,
             pre_event_s: 30,
@@ -214,26 +227,25 @@ fn write_kiosk(side: &CentreSide) -> Result<()> {
     let (dir, options) = (side.dir.display(), &side.options);
     let file = |file: &Path| format!("driver = \"file\"\nfile = \"{}\"", file.display());
     let source = |path: &Option<PathBuf>| path.as_deref().map_or("driver = \"test\"".to_owned(), file);
-    let speaker = match options.speaker_kept {
-        true => file(&side.dir.join("speaker.wav")),
-        false => "driver = \"null\"".to_owned(),
-    };
-    let sound = match &options.card {
-        None => format!("[media.microphone]\n{}\n[media.speaker]\n{speaker}\n", source(&options.microphone)),
-        Some(card) => format!(
-            "[media.sound]\ncard = \"{card}\"\n[media.microphone]\ndriver = \"alsa\"\n\
-             [media.speaker]\ndriver = \"alsa\"\n"
-        ),
-    };
+    let microphone = if options.hears_by_card { "driver = \"alsa\"".to_owned() } else { source(&options.microphone) };
     let text = format!(
         "{}\
          ca = \"{dir}/keys/ca.pem\"\ncert = \"{dir}/keys/{KIOSK}.pem\"\nkey = \"{dir}/keys/{KIOSK}.key\"\n\
-         [media]\npre_event_s = {}\n[media.camera]\n{}\n{sound}\
+         [media]\npre_event_s = {}\n\
+         [media.camera]\n{}\n[media.microphone]\n{microphone}\n\
+         [media.speaker]\n{}\n\
+         [media.prompts]\ndir = \"{}\"\nown = \"{dir}/own-prompts\"\n\
          [store]\ndir = \"{}\"\n[control]\nsocket = \"{dir}/control.sock\"\n\
          [rtc]\nudp = {}\nstandby = {}\n",
         side.kiosk_head(),
         options.pre_event_s,
         source(&options.camera),
+        match &options.speaker {
+            Speaker::File => file(&side.dir.join("speaker.wav")),
+            Speaker::Nobody => "driver = \"null\"".to_owned(),
+            Speaker::Card(name) => format!("driver = \"alsa\"\n[media.sound]\ncard = \"{name}\""),
+        },
+        options.prompts.clone().unwrap_or_else(|| side.dir.join("no-prompts")).display(),
         store(side).display(),
         options.kiosk_udp,
         options.standby,
