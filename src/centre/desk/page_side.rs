@@ -62,6 +62,7 @@ impl Desk {
         turn.audit(known.officer.clone(), if on { "on duty" } else { "off duty" }, None);
         self.tell_duty(turn);
         if on {
+            self.take_back(page, turn);
             self.show_longest_waiting(page, turn);
         } else {
             self.set_watching(page, None, turn);

@@ -51,13 +51,20 @@ impl Desk {
             heard_at: now,
         };
         self.pages.insert(page, opened);
+    }
+
+    /// A page on duty has an officer at it and a media connection coming: what its officer held on a page that is
+    /// gone, or has missed a ping, goes on here. A page that has only been opened would leave the person with nobody.
+    pub(super) fn take_back(&mut self, page: PageId, turn: &mut Turn) {
+        let now = turn.now.mono_us;
+        let officer = self.officer(page);
         let back: Vec<_> = self
             .incidents
             .iter()
             .filter(|(_, i)| i.is_open() && i.record.view.owner.as_ref() == Some(&officer))
             .filter(|(_, i)| {
                 let holder = i.page.and_then(|p| self.pages.get(&p));
-                holder.is_none_or(|h| now.saturating_sub(h.heard_at) >= MISSED_PING_US)
+                i.page != Some(page) && holder.is_none_or(|h| now.saturating_sub(h.heard_at) >= MISSED_PING_US)
             })
             .map(|(id, _)| *id)
             .collect();
@@ -75,7 +82,7 @@ impl Desk {
         let successor = self
             .pages
             .iter()
-            .filter(|(_, p)| p.officer == gone.officer && p.opened_at >= gone.heard_at)
+            .filter(|(_, p)| p.officer == gone.officer && p.on_duty && p.opened_at >= gone.heard_at)
             .map(|(id, _)| *id)
             .next_back();
         let held: Vec<_> = self.incidents.iter().filter(|(_, i)| i.page == Some(page)).map(|(id, _)| *id).collect();
@@ -99,7 +106,12 @@ impl Desk {
         let owner = incident.record.view.owner.clone().unwrap_or_default();
         let talks = incident.record.view.standing == Standing::Answered;
         turn.audit(owner, "kept it on another page", Some(id));
-        if let Some(before) = before {
+        if let Some(before) = before.filter(|before| *before != page) {
+            // It must not go on showing a call that it does not have.
+            if talks {
+                self.set_watching(before, None, turn);
+                self.show_longest_waiting(before, turn);
+            }
             self.carry(before, turn);
         }
         if talks {

@@ -2,6 +2,7 @@
 
 import * as api from "./api";
 import { fragmentStart, mimeType, tracks } from "./mp4";
+import { indexAfter, indexAt, lastIndex } from "./places";
 import type { FragmentView, RecordingView } from "./wire";
 
 /** Seconds fetched ahead of what is shown. */
@@ -9,6 +10,8 @@ const AHEAD_S = 40;
 /** Seconds kept behind it when the browser runs out of room. */
 const BEHIND_S = 10;
 const RETRY_MS = 1000;
+/** This near to the end of what is there, playing has stopped or is about to. */
+const HOLE_AT_S = 0.1;
 
 export interface FeedEvents {
   /**
@@ -38,14 +41,15 @@ export class Feed {
   ) {
     video.src = this.url;
     video.addEventListener("timeupdate", this.stir);
+    video.addEventListener("waiting", this.stir);
     video.addEventListener("seeking", this.sought);
     void this.run().catch((error: unknown) => {
       if (!this.closing.signal.aborted) this.events.failed(error instanceof Error ? error.message : String(error));
     });
   }
 
-  /** What of a closed recording is where, for seeking; without it, places are estimated. */
-  fragments: readonly FragmentView[] = [];
+  /** What is where, as far as it was asked for: for a closed recording, and where a fragment is missing. */
+  private list: readonly FragmentView[] = [];
 
   /** The recording has grown. */
   grown(recording: RecordingView): void {
@@ -58,6 +62,7 @@ export class Feed {
     this.closing.abort();
     this.fetching.abort();
     this.video.removeEventListener("timeupdate", this.stir);
+    this.video.removeEventListener("waiting", this.stir);
     this.video.removeEventListener("seeking", this.sought);
     this.video.removeAttribute("src");
     this.video.load();
@@ -65,17 +70,45 @@ export class Feed {
     this.stir();
   }
 
-  private readonly stir = (): void => this.wake();
+  private readonly stir = (): void => {
+    this.leave_hole();
+    this.wake();
+  };
 
-  /** To a place that is not there yet: fetching goes on from it. */
+  /** A player stops where a fragment is missing: on to what is behind it, unless that is still being filled. */
+  private leave_hole(): void {
+    const at = this.video.currentTime;
+    const until = this.buffered_until(at);
+    if (until === null || until - at > HOLE_AT_S || this.video.seeking) return;
+    const ranges = this.video.buffered;
+    for (let index = 0; index < ranges.length; index += 1) {
+      const start = ranges.start(index);
+      if (start <= until) continue;
+      if (this.next > indexAt(start - this.first_s, this.recording, this.list)) this.video.currentTime = start;
+      return;
+    }
+  }
+
+  /** Fetching goes on from where what is there ends. */
   private readonly sought = (): void => {
     const at = this.video.currentTime;
-    if (this.buffer !== null && this.buffered_until(at) === null) {
-      this.next = this.fragment_at(at);
-      this.fetching.abort();
+    if (this.buffer !== null) {
+      const wanted = indexAt((this.buffered_until(at) ?? at) - this.first_s, this.recording, this.list);
+      if (wanted !== this.next) this.fetching.abort();
+      this.next = wanted;
     }
     this.stir();
   };
+
+  /** Asks what is where; without an answer, places are estimated. */
+  private async ask_list(): Promise<void> {
+    try {
+      const detail = await api.incident(this.id, this.closing.signal);
+      this.list = detail.fragments.filter((fragment) => fragment.index > 0);
+    } catch (error) {
+      if (!this.closing.signal.aborted) console.warn(`the list of fragments of ${this.id} did not come:`, error);
+    }
+  }
 
   private async run(): Promise<void> {
     if (this.source.readyState !== "open") await event(this.source, "sourceopen", this.closing.signal);
@@ -88,6 +121,7 @@ export class Feed {
     if (!MediaSource.isTypeSupported(type)) throw new Error(`this browser does not play ${type}`);
     this.buffer = this.source.addSourceBuffer(type);
     await this.append(header);
+    await this.ask_list();
     let ready = false;
     while (!this.closing.signal.aborted) {
       if (!this.wants_more()) {
@@ -100,6 +134,7 @@ export class Feed {
       if (!ready) this.first_s = fragmentStart(bytes, found) ?? 0;
       await this.append(bytes);
       if (this.next === index) this.next += 1;
+      this.leave_hole();
       if (!ready) {
         ready = true;
         this.stretch();
@@ -111,13 +146,13 @@ export class Feed {
   }
 
   private wants_more(): boolean {
-    if (this.next > this.recording.fragments) return false;
+    if (this.next > lastIndex(this.recording, this.list)) return false;
     const until = this.buffered_until(this.video.currentTime);
     return until === null || until - this.video.currentTime < AHEAD_S;
   }
 
   private end_if_complete(): void {
-    const done = this.recording.complete && this.next > this.recording.fragments;
+    const done = this.recording.complete && this.next > lastIndex(this.recording, this.list);
     if (done && this.source.readyState === "open" && this.buffer?.updating === false) this.source.endOfStream();
   }
 
@@ -128,15 +163,27 @@ export class Feed {
     if (!(this.source.duration >= end)) this.source.duration = end;
   }
 
-  /** A fragment's bytes; null when they are not wanted any more. Tried again while the centre is away. */
+  /**
+   * A fragment's bytes; null when they are not wanted any more, or never came and others did. Tried again while the
+   * centre is away.
+   */
   private async get(index: number): Promise<ArrayBuffer | null> {
-    while (!this.closing.signal.aborted) {
+    const wanted = () => !this.closing.signal.aborted && (index === 0 || this.next === index);
+    while (wanted()) {
       this.fetching = new AbortController();
       try {
         return await api.fragment(this.id, index, this.fetching.signal);
       } catch (error) {
         if (this.fetching.signal.aborted) return null;
         console.warn(`fragment ${index} of ${this.id} did not come:`, error);
+        if (error instanceof api.Refusal && error.status === 404 && index > 0) {
+          await this.ask_list();
+          const behind = indexAfter(index, this.list);
+          if (behind !== null && wanted()) {
+            this.next = behind;
+            return null;
+          }
+        }
         await new Promise((done) => setTimeout(done, RETRY_MS));
       }
     }
@@ -177,19 +224,6 @@ export class Feed {
       if (at >= ranges.start(index) - 0.2 && at <= ranges.end(index) + 0.05) return ranges.end(index);
     }
     return null;
-  }
-
-  private fragment_at(at: number): number {
-    const wanted = at - this.first_s;
-    const media = this.fragments.filter((fragment) => fragment.index > 0);
-    const zero = media[0]?.start_wall_us;
-    if (zero !== undefined) {
-      let found = media[0]?.index ?? 1;
-      for (const fragment of media) if ((fragment.start_wall_us - zero) / 1e6 <= wanted) found = fragment.index;
-      return found;
-    }
-    const each = this.recording.duration_ms / 1000 / Math.max(1, this.recording.fragments);
-    return Math.min(this.recording.fragments, 1 + Math.max(0, Math.floor(wanted / each) - 1));
   }
 
   private stirred(): Promise<void> {

@@ -4,12 +4,12 @@ import { dialogue, dispatch, known, open, older, playing, send, staged, state, c
 import { canAnswer, canClose, oldestWaiting, outputs } from "./state";
 import type { IncidentView, Output, Verdict } from "./wire";
 
-/** What Answer would answer: what is on the stage, or what has waited longest when nothing open is there. */
+/** What Answer would answer: what is on the stage, or, outside a call, what has waited longest. */
 export function answerTarget(): IncidentView | null {
   const now = state.peek();
   const view = staged.peek();
   if (view !== null && canAnswer(now, view)) return view;
-  if (view !== null && view.standing !== "closed") return null;
+  if (now.call !== null) return null;
   const oldest = known(oldestWaiting(now));
   return oldest !== null && canAnswer(now, oldest) ? oldest : null;
 }
@@ -39,7 +39,7 @@ export function askClose(): void {
 }
 
 export function close(incident: string, verdict: Verdict, note: string): void {
-  send({ type: "close", incident, verdict, note });
+  dispatch({ type: "close", incident, verdict, note });
   dialogue.value = { kind: "none" };
 }
 

@@ -48,8 +48,18 @@ const peer = new Peer({
     speaker.srcObject = remoteAudio;
     levels.person?.close();
     levels.person = new Level(sounds.open(), remoteAudio);
+    // A new source ends what was being started.
+    if (store.call.peek() !== null) hearPerson();
   },
 });
+
+function hearPerson(): void {
+  speaker.play().catch((error: unknown) => {
+    // Anything else, as a source that was changed meanwhile, is not the browser's refusal: alarms must go on ringing.
+    if (error instanceof DOMException && error.name === "NotAllowedError") store.sound.value = "blocked";
+    else console.warn("the person's sound did not start:", error);
+  });
+}
 
 const microphone = new Microphone((track) => {
   levels.officer?.close();
@@ -77,6 +87,7 @@ export function connection(): RTCPeerConnection | null {
 export async function begin(): Promise<void> {
   for (;;) {
     try {
+      if (owed.is()) await settle();
       const me = await api.me();
       if (me === null) store.session.value = { stage: "out" };
       else signedIn(me);
@@ -94,7 +105,9 @@ function signedIn(me: api.Me): void {
 }
 
 export async function signIn(name: string, password: string): Promise<void> {
+  // The cookie that comes replaces one that could not be ended.
   await api.login(name, password);
+  owed.set(false);
   const me = await api.me();
   if (me !== null) signedIn(me);
 }
@@ -102,9 +115,37 @@ export async function signIn(name: string, password: string): Promise<void> {
 export async function signOut(): Promise<void> {
   offDuty();
   link.stop();
-  await api.logout().catch(() => undefined);
+  owed.set(true);
   leave();
+  // On a shared desk a reload must not sign the next person in as the one who has left.
+  await settle().catch((error: unknown) => console.warn("signing out did not reach the centre; tried at the next start:", error));
 }
+
+/** Ends the session that somebody has signed out of. */
+async function settle(): Promise<void> {
+  await api.logout();
+  owed.set(false);
+}
+
+/** Whether a session is to be ended that the centre still holds; kept over a reload. */
+const OWED = "sos.logout-owed";
+const owed = {
+  is: (): boolean => {
+    try {
+      return localStorage.getItem(OWED) !== null;
+    } catch {
+      return false;
+    }
+  },
+  set: (on: boolean): void => {
+    try {
+      if (on) localStorage.setItem(OWED, "1");
+      else localStorage.removeItem(OWED);
+    } catch {
+      // No storage: a reload is then a sign-in, as before.
+    }
+  },
+};
 
 function leave(): void {
   offDuty();
@@ -256,7 +297,7 @@ effect(() => void peer.speak(store.call.value !== null));
 effect(() => {
   const incident = store.call.value;
   if (incident === null) return undefined;
-  void speaker.play().catch(() => (store.sound.value = "blocked"));
+  hearPerson();
   store.muted.value = false;
   store.holdToTalk.value = false;
   store.talking.value = false;

@@ -1,7 +1,7 @@
 // The page's state as a pure machine: (state, event) -> state and what to say to the centre.
 // No clock, no DOM, no network: everything that happened comes in, everything to be said goes out.
 
-import type { FromPage, IncidentView, KioskView, OutputState, ToPage } from "./wire";
+import type { FromPage, IncidentView, KioskView, OutputState, ToPage, Verdict } from "./wire";
 
 export interface State {
   /** Login name; null until the centre's hello. */
@@ -25,7 +25,11 @@ export interface State {
   call: string | null;
   /** The call that was under way when the link broke. */
   interrupted: { incident: string; at_ms: number } | null;
+  /** Closes that the centre has not confirmed; said again after every reconnection, so that no verdict is lost. */
+  closing: ReadonlyMap<string, Close>;
 }
+
+type Close = Extract<FromPage, { type: "close" }>;
 
 export const initial: State = {
   officer: null,
@@ -41,6 +45,7 @@ export const initial: State = {
   asked: null,
   call: null,
   interrupted: null,
+  closing: new Map(),
 };
 
 export type Event =
@@ -49,6 +54,7 @@ export type Event =
   | { type: "duty"; on: boolean }
   | { type: "select"; incident: string | null }
   | { type: "answer"; incident: string }
+  | { type: "close"; incident: string; verdict: Verdict; note: string }
   | { type: "signed_out" };
 
 export interface Step {
@@ -79,6 +85,10 @@ export function step(state: State, event: Event): Step {
         state: { ...state, selected: event.incident, asked: event.incident },
         send: [{ type: "answer", incident: event.incident }],
       };
+    case "close": {
+      const closing = new Map(state.closing).set(event.incident, event);
+      return { state: { ...state, closing }, send: [event] };
+    }
     case "signed_out":
       return quiet(initial);
   }
@@ -103,7 +113,7 @@ function said(state: State, message: ToPage, at_ms: number): Step {
     case "watching":
       return quiet(watching(state, message.incident));
     case "refused":
-      return quiet(message.request === "answer" ? { ...state, asked: null } : state);
+      return quiet(refused(state, message.request));
     case "answer":
     case "reoffer":
     case "pong":
@@ -127,14 +137,14 @@ function hello(state: State, message: Extract<ToPage, { type: "hello" }>, at_ms:
     interrupted: null,
   };
   const send: FromPage[] = state.duty ? [{ type: "duty", on: true }] : [];
-  const mine = [...incidents.values()].find((v) => v.standing === "answered" && v.owner === message.officer);
   const before = state.interrupted;
   const broken = before === null ? undefined : incidents.get(before.incident);
-  if (mine !== undefined && state.duty) {
-    // Still ours at the centre: asking again binds it to this connection.
-    next.asked = mine.id;
-    next.selected = mine.id;
-    send.push({ type: "answer", incident: mine.id });
+  next.closing = unconfirmed(state.closing, incidents);
+  if (broken?.standing === "answered" && broken.owner === message.officer && state.duty) {
+    // Still ours at the centre, and this page's: asking again binds it to this connection.
+    next.asked = broken.id;
+    next.selected = broken.id;
+    send.push({ type: "answer", incident: broken.id });
   } else if (broken?.standing === "waiting" && before !== null && at_ms - before.at_ms <= RESUME_WITHIN_MS) {
     // It went back to waiting while we were away, and nobody has taken it: the person is still there.
     next.asked = broken.id;
@@ -143,7 +153,21 @@ function hello(state: State, message: Extract<ToPage, { type: "hello" }>, at_ms:
   } else if (state.duty && !isWaiting(next, next.selected)) {
     next.selected = oldestWaiting(next) ?? next.selected;
   }
+  // After the answer: what is closed must be ours first.
+  send.push(...next.closing.values());
   return { state: withCall(next), send };
+}
+
+/** Those of the closes that still have something to close. */
+function unconfirmed(closing: State["closing"], incidents: State["incidents"]): State["closing"] {
+  const left = [...closing].filter(([id]) => incidents.has(id) && incidents.get(id)?.standing !== "closed");
+  return new Map(left);
+}
+
+function refused(state: State, request: string): State {
+  if (request === "answer") return { ...state, asked: null };
+  // Which close it was is not said; each that is left can be asked for anew by the officer.
+  return request === "close" ? { ...state, closing: new Map() } : state;
 }
 
 function incident(state: State, view: IncidentView): Step {
@@ -152,13 +176,22 @@ function incident(state: State, view: IncidentView): Step {
   let next: State = { ...state, incidents };
   if (state.asked === view.id && view.standing === "answered" && view.owner !== state.officer) next.asked = null;
   if (view.standing === "closed" && state.asked === view.id) next.asked = null;
+  if (state.closing.has(view.id)) next.closing = unconfirmed(state.closing, incidents);
   next = withCall(next);
   const send: FromPage[] = [];
+  const idle = state.duty && next.call === null && next.asked === null;
   const rings = view.standing === "waiting" && before?.standing !== "waiting";
-  if (rings && state.duty && next.call === null && next.asked === null && !isWaiting(state, state.selected)) {
+  if (rings && idle && !isWaiting(state, state.selected)) {
     next.selected = view.id;
     // An idle page is given the picture by the centre itself; one that shows something else must ask.
     if (state.watching !== null && state.watching !== view.id) send.push({ type: "watch", incident: view.id });
+  }
+  const taken = view.standing === "answered" && before?.standing === "waiting" && view.owner !== state.officer;
+  if (taken && idle && state.selected === view.id) {
+    // Another officer has it: what still rings comes on the stage.
+    const rest = oldestWaiting(next);
+    next.selected = rest ?? view.id;
+    if (rest !== null) send.push({ type: "watch", incident: rest });
   }
   if (view.standing === "closed" && before?.standing !== "closed" && state.selected === view.id) {
     next.selected = (state.duty ? oldestWaiting(next) : null) ?? view.id;
@@ -167,11 +200,15 @@ function incident(state: State, view: IncidentView): Step {
 }
 
 function watching(state: State, id: string | null): State {
-  const next = { ...state, watching: id };
+  // The picture has gone to another incident or another page of ours, and with it the call.
+  const gone = state.call !== null && state.call !== id && state.call !== state.asked;
+  const next = { ...state, watching: id, call: gone ? null : state.call };
   const shown = state.selected === null ? undefined : state.incidents.get(state.selected);
   const free = shown === undefined || shown.standing === "closed";
   if (id !== null && free && state.incidents.has(id)) next.selected = id;
-  return withCall(next);
+  const carried = withCall(next);
+  // A call that comes to this page by the centre's word is looked at, whatever was on the stage.
+  return carried.call !== null && carried.call !== state.call ? { ...carried, selected: carried.call } : carried;
 }
 
 function select(state: State, id: string | null): Step {

@@ -42,6 +42,7 @@ const hello = (incidents: IncidentView[] = [], at_ms = 0) =>
   said({ type: "hello", officer: ME, instance: "i", wall_us: 0, incidents, kiosks: [], on_duty: [] }, at_ms);
 const watching = (id: string | null) => said({ type: "watching", incident: id });
 const mine = { standing: "answered", owner: ME } as const;
+const theirs = { standing: "answered", owner: "daniyar" } as const;
 
 /** Plays events one after another; gives the state and all that was sent. */
 function play(...events: Event[]): { state: State; sent: FromPage[] } {
@@ -260,5 +261,57 @@ describe("lists", () => {
       kiosk("dead", { alive: false, leg_up: false }),
     ];
     expect(kiosksWorstFirst(all).map(condition)).toEqual(["dead", "faulty", "no_leg", "ready"]);
+  });
+});
+
+describe("several alarms", () => {
+  it("do not leave the stage with another's call while one rings", () => {
+    const { state, sent } = play(...onDuty, shows("a"), watching("a"), shows("b", { pressed_wall_us: 2_000 }), shows("a", theirs));
+    expect(state.selected).toBe("b");
+    expect(sent.at(-1)).toEqual({ type: "watch", incident: "b" });
+  });
+
+  it("leave it with another's call when nothing else rings, and never break off one's own", () => {
+    expect(play(...onDuty, shows("a"), watching("a"), shows("a", theirs)).state.selected).toBe("a");
+    expect(play(...inCall, shows("b"), shows("b", theirs)).state.selected).toBe("a");
+  });
+});
+
+describe("the same officer's two pages", () => {
+  const other = [...onDuty, shows("a", mine)];
+
+  it("do not take the call from each other when one reconnects", () => {
+    const { state, sent } = play(...other, { type: "link_lost", at_ms: 0 }, hello([incident("a", mine)], 500));
+    expect(state.call).toBeNull();
+    expect(sent.filter((message) => message.type === "answer")).toEqual([]);
+  });
+
+  it("show the call on the one that the centre gave it to, and not on the other", () => {
+    expect(play(...inCall, watching(null)).state.call).toBeNull();
+    expect(play(...other, watching("a")).state).toMatchObject({ call: "a", selected: "a" });
+  });
+});
+
+describe("a page that was reloaded in a call", () => {
+  it("shows nothing until its officer is on duty again", () => {
+    expect(play(hello([incident("a", mine)])).state).toMatchObject({ call: null, selected: null });
+  });
+});
+
+describe("a close", () => {
+  const close = { type: "close", incident: "a", verdict: "prank", note: "boys" } as const;
+
+  it("is said again after a reconnection until the centre shows it", () => {
+    const { sent } = play(...inCall, { type: "link_lost", at_ms: 0 }, close, hello([incident("a", mine)], 500));
+    expect(sent.slice(-3).map((message) => message.type)).toEqual(["duty", "answer", "close"]);
+    expect(sent.at(-1)).toEqual(close);
+  });
+
+  it("is not said again once closed, by whomever, or refused", () => {
+    const closed = { ...mine, standing: "closed" } as const;
+    const again: Event[] = [{ type: "link_lost", at_ms: 0 }, hello([incident("a", closed)], 500)];
+    expect(play(...inCall, close, shows("a", closed), ...again).state.closing.size).toBe(0);
+    expect(play(...inCall, close, ...again).sent.filter((message) => message.type === "close")).toHaveLength(1);
+    expect(play(...inCall, close, said({ type: "refused", request: "close", why: "no" })).state.closing.size).toBe(0);
   });
 });

@@ -33,8 +33,8 @@ fn a_call_given_back_is_shown_to_the_officers_that_are_free() {
 #[test]
 fn a_page_that_comes_back_keeps_its_call() {
     let expected = "2 gateway < page 1 gone\n\
-                    3 page 2 < watching A\n\
-                    3 gateway < page 2 gets north with sound\n\
+                    3.1 page 2 < watching A\n\
+                    3.1 gateway < page 2 gets north with sound\n\
                     3.1 gateway < offer of page 2\n\
                     3.1 gateway < page 2 gets north with sound";
     let script = "2 page 1 closes
@@ -47,14 +47,23 @@ fn a_page_that_comes_back_keeps_its_call() {
 }
 
 #[test]
+fn a_page_that_is_only_reloaded_does_not_hold_the_call_without_an_officer() {
+    // Off duty it has neither sound nor microphone: the person would be shown an officer who hears nothing.
+    let expected = "2 gateway < page 1 gone\n\
+                    4 pages < A waiting\n\
+                    4 order north A waiting";
+    assert_eq!(after_talking("2 page 1 closes\n2.5 page 2 opens ana\n4.2 page 2 pings"), expected);
+}
+
+#[test]
 fn a_page_that_comes_back_before_the_broken_one_is_missed_keeps_its_call() {
     // The network broke at 2.1 s; the old connection is still thought to stand when the new one comes.
-    let late = "2 page 1 pings\n4.6 page 2 opens ana\n6.1 page 2 pings\n7 nothing";
+    let late = "2 page 1 pings\n4.6 page 2 opens ana\n4.6 page 2 on duty\n6.1 page 2 pings\n7 nothing";
     let found = after_talking(late);
     assert!(found.contains("4.6 gateway < page 2 gets north with sound"), "{found}");
     assert!(found.contains("6 gateway < page 1 gone"), "{found}");
     assert!(!found.contains("waiting"), "{found}");
-    let early = "2 page 1 pings\n2.5 page 2 opens ana\n5 page 2 pings\n7 nothing";
+    let early = "2 page 1 pings\n2.5 page 2 opens ana\n2.5 page 2 on duty\n5 page 2 pings\n7 nothing";
     let found = after_talking(early);
     assert!(found.contains("6 gateway < page 2 gets north with sound"), "{found}");
     assert!(!found.contains("waiting"), "{found}");
@@ -69,7 +78,8 @@ fn a_second_tab_of_the_officer_does_not_take_the_call_of_the_first() {
 #[test]
 fn the_officers_other_tab_takes_the_call_when_asked_to() {
     let found = after_talking("1.5 page 2 opens ana\n1.5 page 2 on duty\n2 page 2 answers A");
-    let expected = "2 gateway < page 1 gets north\n\
+    let expected = "2 page 1 < watching nothing\n\
+                    2 gateway < page 1 gets nothing\n\
                     2 page 2 < watching A\n\
                     2 gateway < page 2 gets north with sound";
     assert_eq!(found, expected);

@@ -35,10 +35,10 @@ fn after_a_restart_open_calls_are_shown_and_wait_for_their_officers_a_moment() {
         let first = stage.desk.restore(records.clone(), vec![], at(0.0));
         let open = crate::centre::gateway::GatewayCommand::Alarm { kiosk: kiosk("north"), open: true };
         assert_eq!(first, [Effect::Gateway(open)]);
-        stage.play(script, &["save", "audit", "pong"])
+        stage.play(script, &["save", "audit", "pong", "< on duty"])
     };
     let back = "1 page 1 < hello A answered\n1 page 1 < watching A\n1 gateway < page 1 gets north with sound";
-    assert_eq!(restarted("1 page 1 opens ana\n4 page 1 pings\n6 page 1 pings"), back);
+    assert_eq!(restarted("1 page 1 opens ana\n1 page 1 on duty\n4 page 1 pings\n6 page 1 pings"), back);
     let gone = "1 page 1 < hello A answered\n4 pages < A waiting\n4 order north A waiting";
     assert_eq!(restarted("1 page 1 opens bek\n4 page 1 pings\n6 page 1 pings"), gone);
 }

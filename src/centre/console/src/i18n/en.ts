@@ -14,6 +14,7 @@ export const en: Strings = {
     submit: "Sign in",
     busy: "Signing in…",
     wrong: "Name or password is wrong.",
+    too_often: "Too many attempts. Wait a minute, then try again.",
     unreachable: "The centre does not answer. Try again.",
   },
   duty: {

@@ -17,6 +17,7 @@ export interface Strings {
     submit: string;
     busy: string;
     wrong: string;
+    too_often: string;
     unreachable: string;
   };
 

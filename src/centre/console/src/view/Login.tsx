@@ -6,11 +6,17 @@ import { t } from "../i18n";
 import { signIn } from "../shift";
 import { LanguageButton } from "./TopBar";
 
+function because(error: unknown): "wrong" | "too_often" | "unreachable" {
+  if (!(error instanceof Refusal)) return "unreachable";
+  if (error.status === 429) return "too_often";
+  return error.status === 401 ? "wrong" : "unreachable";
+}
+
 export function Login() {
   const name = useSignal("");
   const password = useSignal("");
   const busy = useSignal(false);
-  const wrong = useSignal<"" | "wrong" | "unreachable">("");
+  const wrong = useSignal<"" | "wrong" | "too_often" | "unreachable">("");
   const words = t().login;
 
   async function submit(event: Event): Promise<void> {
@@ -20,7 +26,7 @@ export function Login() {
     try {
       await signIn(name.value, password.value);
     } catch (error) {
-      wrong.value = error instanceof Refusal && error.status < 500 ? "wrong" : "unreachable";
+      wrong.value = because(error);
       password.value = "";
     } finally {
       busy.value = false;

@@ -3,7 +3,6 @@
 
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import * as api from "../api";
 import { Feed } from "../feed";
 import { t } from "../i18n";
 import { playerIs } from "../keys";
@@ -97,12 +96,6 @@ function PlayerBox({ view }: { view: IncidentView }) {
       failed: (why) => (failure.value = why),
     });
     feed.current = playing;
-    if (!open) {
-      api
-        .incident(view.id)
-        .then((detail) => (playing.fragments = detail.fragments))
-        .catch(() => undefined); // Places are estimated without it.
-    }
     const controls = {
       toggle: () => void (element.paused ? element.play().catch(() => undefined) : element.pause()),
       seek: (by: number) => (element.currentTime = Math.max(first_s.value, element.currentTime + by)),

@@ -1,6 +1,5 @@
 // The bar on top: on duty or not, whether everything the officer depends on works, the time.
 
-import { wallUs } from "../clock";
 import { language, LANGUAGES, nextLanguage, t, timeOfDay } from "../i18n";
 import { en } from "../i18n/en";
 import { kk } from "../i18n/kk";
@@ -91,7 +90,7 @@ function Officers() {
 
 function Clock() {
   store.tick.value;
-  return <time class="clock mono">{timeOfDay(wallUs())}</time>;
+  return <time class="clock mono">{timeOfDay(store.centreNowUs())}</time>;
 }
 
 const CODES = { kk: kk.code, ru: ru.code, en: en.code };
