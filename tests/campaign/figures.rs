@@ -36,15 +36,15 @@ impl Figures {
             all.insert(
                 name.clone(),
                 json!({
-                    "median": round(quantile(samples, 0.5)),
-                    "p95": round(quantile(samples, 0.95)),
-                    "max": round(max),
+                    "median": rounded(quantile(samples, 0.5)),
+                    "p95": rounded(quantile(samples, 0.95)),
+                    "max": rounded(max),
                     "n": samples.len(),
                 }),
             );
         }
         for (name, value) in &self.values {
-            all.insert(name.clone(), json!({"value": round(*value)}));
+            all.insert(name.clone(), json!({"value": rounded(*value)}));
         }
         Value::Object(all)
     }
@@ -59,6 +59,7 @@ pub fn quantile(samples: &[f64], share: f64) -> f64 {
     sorted.get(at.saturating_sub(1).min(last)).copied().unwrap_or(f64::NAN)
 }
 
-fn round(value: f64) -> f64 {
+/// To two places.
+pub fn rounded(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }

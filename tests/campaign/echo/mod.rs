@@ -15,13 +15,16 @@ use serde_json::json;
 use self::rivals::{Processor, SAMPLES};
 use self::room::{Room, rooms};
 use self::scene::{BEGINS, DOUBLE, ENDS, Scene, sentence};
-use super::figures::Figures;
+use super::figures::{Figures, rounded};
 
 #[derive(Args)]
 pub struct Arguments {
     /// The shipped canceller alone.
     #[arg(long)]
     alone: bool,
+    /// What each part of the shipped tuning is worth, instead of the peers.
+    #[arg(long, conflicts_with = "alone")]
+    tunings: bool,
 }
 
 /// Longest delay of a processor, samples.
@@ -40,8 +43,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let officer = sentence(&["Front_Right", "Side_Right", "Rear_Right", "Front_Center"], 0.25)?;
     let person = sentence(&["Front_Left", "Side_Left", "Rear_Left", "Rear_Center"], 0.2)?;
     let scenes = rooms().map(|room| (Scene::new(&room, &officer, &person), room));
-    let mut figures = Figures::default();
-    for (name, make) in rivals::all() {
+    let (mut figures, mut peers) = (Figures::default(), serde_json::Map::new());
+    let mut all = rivals::all();
+    if arguments.tunings {
+        all.truncate(1);
+        all.extend(rivals::tunings());
+    }
+    for (name, make) in all {
         if arguments.alone && name != rivals::SHIPPED {
             continue;
         }
@@ -49,17 +57,28 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         for (scene, room) in &scenes {
             match judge(&make, scene) {
                 Ok(outcome) => {
-                    note(&mut figures, name, room, &outcome);
+                    tell(name, room, &outcome);
+                    if name == rivals::SHIPPED {
+                        note(&mut figures, &format!("_{}", room.name), &outcome);
+                    }
                     outcomes.push(outcome);
                 }
-                Err(error) => eprintln!("{name} in the {}: {error:#}", room.name),
+                // Of ours each figure is owed; a peer that cannot be had here is left out, and said.
+                Err(error) if name == rivals::SHIPPED => return Err(error.context(room.name)),
+                Err(error) => eprintln!("peer {name} in the {}: {error:#}", room.name),
             }
         }
-        if outcomes.len() == scenes.len() {
-            summarise(&mut figures, name, &outcomes);
+        if outcomes.len() < scenes.len() {
+            continue;
+        }
+        let worst = worst(&outcomes);
+        if name == rivals::SHIPPED {
+            note(&mut figures, "", &worst);
+        } else {
+            peers.extend(named(&worst).map(|(figure, value)| (format!("{name}_{figure}"), json!(rounded(value)))));
         }
     }
-    println!("{}", json!({ "figures": figures.json() }));
+    println!("{}", json!({"figures": figures.json(), "peers": peers}));
     Ok(())
 }
 
@@ -93,25 +112,34 @@ fn through(processor: &mut dyn Processor, far: &[f64], microphone: &[f64]) -> an
     Ok(out)
 }
 
-fn note(figures: &mut Figures, name: &str, room: &Room, outcome: &Outcome) {
+fn tell(name: &str, room: &Room, outcome: &Outcome) {
     eprintln!(
-        "{name:12} {:10} after 1 s {:5.1} dB, converged {:5.1} dB, near speech lost {:4.1} dB, {:.1} % of a core",
+        "{name:16} {:10} after 1 s {:5.1} dB, converged {:5.1} dB, near speech lost {:4.1} dB, {:.1} % of a core",
         room.name, outcome.loss_1s, outcome.loss, outcome.near_loss, outcome.cpu_percent
     );
-    if name == rivals::SHIPPED {
-        figures.set(&format!("echo_loss_1s_db_{}", room.name), outcome.loss_1s);
-        figures.set(&format!("echo_loss_db_{}", room.name), outcome.loss);
-        figures.set(&format!("near_speech_loss_db_{}", room.name), outcome.near_loss);
-    }
 }
 
-/// The worst of the rooms.
-fn summarise(figures: &mut Figures, name: &str, outcomes: &[Outcome]) {
-    let tag = if name == rivals::SHIPPED { String::new() } else { format!("_{name}") };
+fn named(outcome: &Outcome) -> [(&'static str, f64); 4] {
+    [
+        ("echo_loss_1s_db", outcome.loss_1s),
+        ("echo_loss_db", outcome.loss),
+        ("near_speech_loss_db", outcome.near_loss),
+        ("echo_cpu_percent", outcome.cpu_percent),
+    ]
+}
+
+fn note(figures: &mut Figures, tag: &str, outcome: &Outcome) {
+    named(outcome).into_iter().for_each(|(figure, value)| figures.set(&format!("{figure}{tag}"), value));
+}
+
+/// Each figure in the room where it is worst.
+fn worst(outcomes: &[Outcome]) -> Outcome {
     let least = |of: fn(&Outcome) -> f64| outcomes.iter().map(of).fold(f64::MAX, f64::min);
     let most = |of: fn(&Outcome) -> f64| outcomes.iter().map(of).fold(f64::MIN, f64::max);
-    figures.set(&format!("echo_loss_1s_db{tag}"), least(|o| o.loss_1s));
-    figures.set(&format!("echo_loss_db{tag}"), least(|o| o.loss));
-    figures.set(&format!("near_speech_loss_db{tag}"), most(|o| o.near_loss));
-    figures.set(&format!("echo_cpu_percent{tag}"), most(|o| o.cpu_percent));
+    Outcome {
+        loss_1s: least(|o| o.loss_1s),
+        loss: least(|o| o.loss),
+        near_loss: most(|o| o.near_loss),
+        cpu_percent: most(|o| o.cpu_percent),
+    }
 }

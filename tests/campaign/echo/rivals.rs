@@ -1,10 +1,12 @@
-//! The cancellers that were compared: the one that is shipped, and the others in their own default tuning.
+//! The cancellers that were compared: the one that is shipped, with and without its gain control, and the others in
+//! their own default tuning; GStreamer's also tuned as hard as its settings allow.
 
+use aec3::api::config::EchoCanceller3Config as Tuning;
 use anyhow::{Context, anyhow};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
-use sos::adapter::media::echo::{Canceller, EchoSettings};
+use sos::adapter::media::echo::{Canceller, EchoSettings, tuned};
 
 /// Samples of a period: 10 ms.
 pub const SAMPLES: usize = 480;
@@ -24,10 +26,33 @@ pub fn all() -> Vec<(&'static str, Make)> {
     };
     vec![
         (SHIPPED, shipped(EchoSettings::default())),
-        ("no_gain", shipped(EchoSettings { most_gain_db: 0.0, ..EchoSettings::default() })),
-        ("aec3_default", Box::new(|| Ok(Box::new(Plain::new()?) as Box<dyn Processor>))),
+        ("shipped_no_gain", shipped(EchoSettings { most_gain_db: 0.0, ..EchoSettings::default() })),
+        ("aec3_default", plain(|_| {})),
         ("sonora", Box::new(|| Ok(Box::new(Sonora::new()) as Box<dyn Processor>))),
-        ("webrtcdsp", Box::new(|| Ok(Box::new(WebRtcDsp::new()?) as Box<dyn Processor>))),
+        ("webrtcdsp", webrtcdsp("")),
+        ("webrtcdsp_no_gain", webrtcdsp("gain-control=false")),
+        ("webrtcdsp_hard", webrtcdsp("gain-control=false delay-agnostic=true echo-suppression-level=high")),
+    ]
+}
+
+/// The crate aec3 with each part of the shipped tuning by itself, and with what was not taken.
+pub fn tunings() -> Vec<(&'static str, Make)> {
+    let forgets = |config: &mut Tuning| config.filter.main = tuned().filter.main;
+    let suppresses = |config: &mut Tuning| config.suppressor.normal_tuning = tuned().suppressor.normal_tuning;
+    vec![
+        ("default", plain(|_| {})),
+        ("forgets", plain(forgets)),
+        ("suppresses", plain(suppresses)),
+        (
+            "both",
+            plain(move |config| {
+                forgets(config);
+                suppresses(config);
+            }),
+        ),
+        ("taken", plain(|config| *config = tuned())),
+        ("clock_drift", plain(|config| config.echo_removal_control.has_clock_drift = true)),
+        ("no_filter", plain(|config| config.filter.use_linear_filter = false)),
     ]
 }
 
@@ -49,15 +74,18 @@ fn to_whole(samples: &[f32; SAMPLES]) -> [i16; SAMPLES] {
     samples.map(|sample| (sample * 32768.0).round().clamp(-32768.0, 32767.0) as i16)
 }
 
-/// The crate aec3 as its makers tuned it, with its noise suppressor.
+/// The crate aec3 as its makers tuned it but for what is changed, with its noise suppressor.
 struct Plain(aec3::pipelines::linear::LinearPipeline);
 
-impl Plain {
-    fn new() -> anyhow::Result<Self> {
+fn plain(change: impl Fn(&mut Tuning) + 'static) -> Make {
+    Box::new(move || {
         let format = aec3::nodes::audio::AudioFormat::ten_ms(48_000, 1);
-        let builder = aec3::pipelines::linear::builder(format, format).enable_gain_controller2(false);
-        Ok(Self(builder.build().map_err(|error| anyhow!("{error}"))?))
-    }
+        let mut config = Tuning::default();
+        change(&mut config);
+        let builder =
+            aec3::pipelines::linear::builder(format, format).aec3_config(config).enable_gain_controller2(false);
+        Ok(Box::new(Plain(builder.build().map_err(|error| anyhow!("{error}"))?)) as Box<dyn Processor>)
+    })
 }
 
 impl Processor for Plain {
@@ -94,7 +122,11 @@ impl Processor for Sonora {
     }
 }
 
-/// GStreamer's element around WebRTC's older library, in its default tuning.
+fn webrtcdsp(settings: &'static str) -> Make {
+    Box::new(move || Ok(Box::new(WebRtcDsp::new(settings)?) as Box<dyn Processor>))
+}
+
+/// GStreamer's element around WebRTC's older library, with what is not to be as by default.
 struct WebRtcDsp {
     pipeline: gst::Pipeline,
     far: [gst::Element; 2],
@@ -103,12 +135,12 @@ struct WebRtcDsp {
 }
 
 impl WebRtcDsp {
-    fn new() -> anyhow::Result<Self> {
+    fn new(settings: &str) -> anyhow::Result<Self> {
         let caps = "caps=audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved";
         let source = |name: &str| format!("appsrc name={name} format=time {caps}");
-        let sink = |name: &str| format!("appsink name={name} sync=false enable-last-sample=false");
+        let sink = |name: &str| format!("appsink name={name} sync=false async=false enable-last-sample=false");
         let pipeline = gst::parse::launch(&format!(
-            "{} ! webrtcechoprobe name=probe ! {}  {} ! webrtcdsp probe=probe ! {}",
+            "{} ! webrtcechoprobe name=probe ! {}  {} ! webrtcdsp probe=probe {settings} ! {}",
             source("far"),
             sink("played"),
             source("near"),
@@ -118,6 +150,9 @@ impl WebRtcDsp {
         let element = |name: &str| pipeline.by_name(name).with_context(|| name.to_owned());
         let (far, near) = ([element("far")?, element("played")?], [element("near")?, element("clean")?]);
         pipeline.set_state(gst::State::Playing)?;
+        pipeline.state(gst::ClockTime::from_seconds(5)).0?;
+        // The probe gives no reference before it was told the loudspeaker's delay, which is in the scene already.
+        far[1].send_event(gst::event::Latency::new(gst::ClockTime::ZERO));
         Ok(Self { pipeline, far, near, at: 0 })
     }
 

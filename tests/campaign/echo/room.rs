@@ -6,17 +6,16 @@ use std::f64::consts::TAU;
 pub const RATE: f64 = 48_000.0;
 const SPEED: f64 = 343.0;
 
-/// A place a kiosk may stand in, as a box. Metres.
+/// A place a kiosk may stand in, as a box with the kiosk on the wall y = 0. Metres.
 pub struct Room {
     pub name: &'static str,
-    pub size: [f64; 3],
+    size: [f64; 3],
     /// Share of the pressure that each wall (x0, x1, y0, y1, z0, z1) gives back; 0 is open air.
-    pub walls: [f64; 6],
-    pub speaker: [f64; 3],
-    pub microphone: [f64; 3],
-    pub person: [f64; 3],
+    walls: [f64; 6],
+    /// Where along its wall the kiosk is.
+    along: f64,
     /// Length of the response, seconds.
-    pub length: f64,
+    length: f64,
     /// Background noise at the microphone, dB of full scale; none: silence.
     pub noise_dbfs: Option<f64>,
     /// The microphone's clock against the loudspeaker's: milliseconds gained in a minute.
@@ -26,47 +25,38 @@ pub struct Room {
 
 /// Three of them: a niche in a wall; a street front with traffic; an underpass.
 pub fn rooms() -> [Room; 3] {
-    let kiosk = |x: f64, y: f64| ([x, y, 1.30], [x + 0.03, y, 1.52], [x + 0.05, y + 0.6, 1.55]);
-    let (speaker, microphone, person) = kiosk(0.9, 0.05);
-    let niche = Room {
-        name: "niche",
-        size: [1.8, 1.2, 2.4],
-        walls: [0.75, 0.75, 0.8, 0.0, 0.6, 0.7],
-        speaker,
-        microphone,
-        person,
-        length: 0.2,
-        noise_dbfs: None,
-        drift_ms_per_minute: 0.0,
-        seed: 11,
-    };
-    let (speaker, microphone, person) = kiosk(9.0, 0.05);
-    let street = Room {
-        name: "street",
-        size: [18.0, 12.0, 9.0],
-        walls: [0.0, 0.0, 0.9, 0.85, 0.8, 0.0],
-        speaker,
-        microphone,
-        person,
-        length: 0.25,
-        noise_dbfs: Some(-50.0),
-        drift_ms_per_minute: 20.0,
-        seed: 22,
-    };
-    let (speaker, microphone, person) = kiosk(12.0, 0.05);
-    let underpass = Room {
-        name: "underpass",
-        size: [30.0, 4.0, 2.8],
-        walls: [0.0, 0.0, 0.88, 0.88, 0.8, 0.85],
-        speaker,
-        microphone,
-        person,
-        length: 0.4,
-        noise_dbfs: Some(-54.0),
-        drift_ms_per_minute: -20.0,
-        seed: 33,
-    };
-    [niche, street, underpass]
+    [
+        Room {
+            name: "niche",
+            size: [1.8, 1.2, 2.4],
+            walls: [0.75, 0.75, 0.8, 0.0, 0.6, 0.7],
+            along: 0.9,
+            length: 0.2,
+            noise_dbfs: None,
+            drift_ms_per_minute: 0.0,
+            seed: 11,
+        },
+        Room {
+            name: "street",
+            size: [18.0, 12.0, 9.0],
+            walls: [0.0, 0.0, 0.9, 0.85, 0.8, 0.0],
+            along: 9.0,
+            length: 0.25,
+            noise_dbfs: Some(-50.0),
+            drift_ms_per_minute: 20.0,
+            seed: 22,
+        },
+        Room {
+            name: "underpass",
+            size: [30.0, 4.0, 2.8],
+            walls: [0.0, 0.0, 0.88, 0.88, 0.8, 0.85],
+            along: 12.0,
+            length: 0.4,
+            noise_dbfs: Some(-54.0),
+            drift_ms_per_minute: -20.0,
+            seed: 33,
+        },
+    ]
 }
 
 /// Numbers that look like chance and are the same in every run (xorshift).
@@ -83,8 +73,21 @@ impl Chance {
 }
 
 impl Room {
-    /// How sound gets from `from` to the microphone: 1 at a metre.
-    pub fn response(&self, from: [f64; 3]) -> Vec<f64> {
+    /// How sound gets from the kiosk's loudspeaker to its microphone, a hand's breadth above: 1 at a metre.
+    pub fn echo_response(&self) -> Vec<f64> {
+        self.response([self.along, 0.05, 1.30])
+    }
+
+    /// How sound gets from the person in front of the kiosk to its microphone.
+    pub fn person_response(&self) -> Vec<f64> {
+        self.response([self.along + 0.05, 0.65, 1.55])
+    }
+
+    fn microphone(&self) -> [f64; 3] {
+        [self.along + 0.03, 0.05, 1.52]
+    }
+
+    fn response(&self, from: [f64; 3]) -> Vec<f64> {
         let mut response = vec![0.0; (self.length * RATE) as usize];
         let mut chance = Chance(self.seed);
         let reach = self.length * SPEED;
@@ -104,12 +107,12 @@ impl Room {
 
     /// One image of the source behind the walls. `rough` moves it a little: no real room is a perfect box.
     fn image(&self, from: [f64; 3], cell: [i32; 3], mirror: usize, rough: f64, into: &mut [f64]) {
-        let (mut square, mut gain) = (0.0, 1.0);
+        let (microphone, mut square, mut gain) = (self.microphone(), 0.0, 1.0);
         for axis in 0..3 {
             let flipped = mirror >> axis & 1;
             let sign = 1.0 - 2.0 * flipped as f64;
             let at = sign * from[axis] + 2.0 * f64::from(cell[axis]) * self.size[axis];
-            square += (at - self.microphone[axis]).powi(2);
+            square += (at - microphone[axis]).powi(2);
             let far = cell[axis].unsigned_abs() as i32;
             let near = (cell[axis] - flipped as i32).unsigned_abs() as i32;
             gain *= self.walls[axis * 2].powi(near) * self.walls[axis * 2 + 1].powi(far);
@@ -142,27 +145,22 @@ pub fn loudspeaker(signal: &[f64]) -> Vec<f64> {
     low_pass(&high_pass(&bent, 250.0), 8000.0)
 }
 
-/// Second-order filters (Butterworth).
 pub fn high_pass(signal: &[f64], hertz: f64) -> Vec<f64> {
-    let (a, cos) = biquad(hertz);
-    second_order(signal, [(1.0 + cos) / 2.0, -(1.0 + cos), (1.0 + cos) / 2.0], a, cos)
+    second_order(signal, hertz, -1.0)
 }
 
 pub fn low_pass(signal: &[f64], hertz: f64) -> Vec<f64> {
-    let (a, cos) = biquad(hertz);
-    second_order(signal, [(1.0 - cos) / 2.0, 1.0 - cos, (1.0 - cos) / 2.0], a, cos)
+    second_order(signal, hertz, 1.0)
 }
 
-fn biquad(hertz: f64) -> (f64, f64) {
+/// Second-order filter (Butterworth): `keeps` is 1 for what is below the frequency, -1 for what is above.
+fn second_order(signal: &[f64], hertz: f64, keeps: f64) -> Vec<f64> {
     let w = TAU * hertz / RATE;
-    (w.sin() / 2.0_f64.sqrt(), w.cos())
-}
-
-fn second_order(signal: &[f64], b: [f64; 3], alpha: f64, cos: f64) -> Vec<f64> {
-    let (a0, a1, a2) = (1.0 + alpha, -2.0 * cos, 1.0 - alpha);
+    let (alpha, cos) = (w.sin() / 2.0_f64.sqrt(), w.cos());
+    let (edge, middle) = ((1.0 - keeps * cos) / 2.0, keeps * (1.0 - keeps * cos));
     let (mut x1, mut x2, mut y1, mut y2) = (0.0, 0.0, 0.0, 0.0);
     let step = |x: &f64| {
-        let y = (b[0] * x + b[1] * x1 + b[2] * x2 - a1 * y1 - a2 * y2) / a0;
+        let y = (edge * (x + x2) + middle * x1 + 2.0 * cos * y1 - (1.0 - alpha) * y2) / (1.0 + alpha);
         (x2, x1, y2, y1) = (x1, *x, y1, y);
         y
     };

@@ -41,11 +41,11 @@ impl Scene {
             signal.iter_mut().for_each(|x| *x *= at_a_metre);
             signal
         };
-        let echo = scaled(convolved(&loudspeaker(&far), &room.response(room.speaker)));
+        let echo = scaled(convolved(&loudspeaker(&far), &room.echo_response()));
         let mut late = vec![0.0; (DEVICE_DELAY * RATE) as usize];
         late.extend(drifted(&echo, room.drift_ms_per_minute));
         late.truncate(count);
-        let near = scaled(convolved(&spoken, &room.response(room.person)));
+        let near = scaled(convolved(&spoken, &room.person_response()));
         let noise = room.noise_dbfs.map_or_else(|| vec![0.0; count], |dbfs| traffic(count, dbfs, room.seed));
         Self { far, echo: late, near, noise }
     }

@@ -129,8 +129,10 @@ fn build(settings: &EchoSettings) -> Option<LinearPipeline> {
     builder.build().inspect_err(|error| error!(%error, "no echo canceller")).ok()
 }
 
-/// AEC3's own tuning, but for what the rooms of `scripts/bench echo` asked for. Each line's gain is in the decision.
-fn tuned() -> EchoCanceller3Config {
+/// AEC3's own tuning, but for what the rooms of `scripts/bench echo` asked for. Each part's gain is in the decision, and
+/// measured by `scripts/bench echo --tunings`.
+#[must_use]
+pub fn tuned() -> EchoCanceller3Config {
     let mut config = EchoCanceller3Config::default();
     // A room whose clocks drift moves on under the filter: forget faster, as at the beginning.
     config.filter.main.leakage_converged = 0.005;
