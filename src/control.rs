@@ -177,6 +177,9 @@ pub struct Status {
     /// The H.264 encoder, and which was wanted and failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<String>,
+    /// The spoken sentences that are missing, by language: a chime sounds where no language has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompts_missing: Option<String>,
 }
 
 /// What the kiosk is doing.
@@ -292,7 +295,10 @@ impl Status {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let standing = self.faults.iter().filter(|fault| !prevents(fault.kind));
-        standing.map(|fault| format!("{}: {}", fault_name(fault.kind), fault.detail)).collect()
+        let faults = standing.map(|fault| format!("{}: {}", fault_name(fault.kind), fault.detail));
+        let mute =
+            self.prompts_missing.iter().map(|missing| format!("sentences are missing (media.prompts): {missing}"));
+        faults.chain(mute).collect()
     }
 }
 

@@ -136,7 +136,8 @@ async fn broken_by_hand_the_last_good_one_is_used_and_everyone_is_told() -> Resu
     ensure!(fault["detail"].as_str().is_some_and(|d| d.contains(&wanted) && d.contains("rtx: unknown key")), "{fault}");
     let (code, out, _) = run(&world, &["status"]).await?;
     ensure!(code == Some(0), "it works, with a warning: {out}");
-    ensure!(out.lines().next() == Some("park-north: works, a press now would bring an officer; 1 warning"), "{out}");
+    ensure!(out.lines().next() == Some("park-north: works, a press now would bring an officer; 2 warnings"), "{out}");
+    ensure!(out.contains("WARNING     sentences are missing (media.prompts): kk: all; ru: all; en: all"), "{out}");
     ensure!(out.contains("WARNING     configuration broken: the last good one is used, since "), "{out}");
     let api = world.api("daulet").await?;
     until("the centre knows", SOON, || async {

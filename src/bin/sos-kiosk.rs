@@ -325,7 +325,7 @@ fn media(config: &MediaConfig, reference: Option<Still>) -> MediaSettings {
         },
         card: card(sound),
         prompts: PromptFiles {
-            dirs: sound.prompts.own.iter().chain([&sound.prompts.dir]).cloned().collect(),
+            dirs: vec![sound.prompts.own.clone(), sound.prompts.dir.clone()],
             languages: sound.prompts.languages.clone(),
         },
     }

@@ -89,6 +89,8 @@ pub struct MediaInventory {
     pub camera: Option<String>,
     /// The encoder, and which was wanted and failed.
     pub encoder: Option<String>,
+    /// The spoken sentences that are missing, by language; `None` if all are there.
+    pub prompts_missing: Option<String>,
 }
 
 /// The always-on pipeline: gates, the officer's voice, prompts, recording.

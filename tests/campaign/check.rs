@@ -25,10 +25,17 @@ const PIECE_S: f32 = 2.0;
 const TALK: Duration = Duration::from_secs(9);
 const PRE_EVENT_S: u64 = 30;
 
-pub async fn run(dir: &Path, shots: &Path, media: &Path) -> Result<()> {
+/// The kiosk speaks one language here, so that its sentences end soon.
+const LANGUAGE: &str = "kk";
+
+pub async fn run(dir: &Path, shots: &Path, media: &Path, prompts: &Path) -> Result<()> {
     std::fs::create_dir_all(shots)?;
     let (person, officer_voice) = (media.join("kiosk.wav"), media.join("officer.wav"));
+    let spoken = dir.join("prompts");
+    std::fs::create_dir_all(&spoken)?;
+    std::os::unix::fs::symlink(prompts.join(LANGUAGE).canonicalize()?, spoken.join(LANGUAGE))?;
     let options = Options {
+        prompts: Some(spoken.clone()),
         camera: Some(media.join("scene.mp4").canonicalize()?),
         microphone: Some(person.canonicalize()?),
         ..Options::default()
@@ -36,16 +43,24 @@ pub async fn run(dir: &Path, shots: &Path, media: &Path) -> Result<()> {
     let world = World::start(options, dir).await?;
     let browser = Browser { microphone: Some(officer_voice.canonicalize()?), ..Browser::default() };
     let officer = Officer::open(&browser, &world.dir).await?;
-    let outcome = call(&world, &officer, shots, &person, &officer_voice).await;
+    let voices = Voices { person: &person, officer: &officer_voice, kiosk: &spoken.join(LANGUAGE) };
+    let outcome = call(&world, &officer, shots, &voices).await;
     officer.close().await.ok();
     let stopped = world.stop().await;
     outcome?;
     stopped?;
-    println!("ok: picture painted, sound alike in both directions, recording whole");
+    println!("ok: picture painted, the kiosk speaks, sound alike in both directions, recording whole");
     Ok(())
 }
 
-async fn call(world: &World, officer: &Officer, shots: &Path, person: &Path, officer_voice: &Path) -> Result<()> {
+/// What was put in: two files, and the directory of the kiosk's sentences.
+struct Voices<'a> {
+    person: &'a Path,
+    officer: &'a Path,
+    kiosk: &'a Path,
+}
+
+async fn call(world: &World, officer: &Officer, shots: &Path, voices: &Voices<'_>) -> Result<()> {
     officer.client.goto(&world.console()).await?;
     officer.find("login-name").await?;
     officer.screenshot(&shots.join("1-login.png")).await?;
@@ -60,14 +75,23 @@ async fn call(world: &World, officer: &Officer, shots: &Path, person: &Path, off
     })
     .await?;
 
+    let pressed_us = wall_us();
     let incident = world.press().await?;
     officer.sees(&incident, "waiting").await?;
     officer.picture_moves().await.context("live picture before answering")?;
     officer.screenshot(&shots.join("4-alarm.png")).await?;
+    let calling = Sound::read(&voices.kiosk.join("calling.wav"), 0)?;
+    let said = speaker_after(world, pressed_us, calling.seconds() + 2.0).await?;
+    let (score, _) = found(&calling, &said);
+    println!("kiosk to person: \"calling\" is heard, alike {score:.2}");
+    ensure!(score >= ALIKE, "the kiosk does not say that help is being called: {score:.2} < {ALIKE}");
 
     officer.answer().await?;
     officer.sees(&incident, "answered").await?;
-    let answered_us = wall_us();
+    // It says that an officer listens; what is compared below begins behind that.
+    let answered = Sound::read(&voices.kiosk.join("answered.wav"), 0)?;
+    speaker_after(world, wall_us(), answered.seconds() + 1.0).await?;
+    let talk_us = wall_us();
     officer.js(RECORD_SOUND, vec![]).await?;
     let talked = format!("return window.__recorded.length > 48000 * {}", TALK.as_secs());
     officer.js_until("the sound of the talk", TALK * 3, &talked).await?;
@@ -85,9 +109,9 @@ async fn call(world: &World, officer: &Officer, shots: &Path, person: &Path, off
     playback(officer, &incident, shots).await?;
 
     let heard_by_officer = decode(&arrived)?;
-    let heard_by_person = speaker_since(world, answered_us)?;
-    alike("person to officer", &heard_by_officer, person, officer_voice)?;
-    alike("officer to person", &heard_by_person, officer_voice, person)?;
+    let heard_by_person = speaker_since(world, talk_us)?;
+    alike("person to officer", &heard_by_officer, voices.person, voices.officer)?;
+    alike("officer to person", &heard_by_person, voices.officer, voices.person)?;
     recording(&api.bytes(&format!("/api/incidents/{incident}/recording.mp4")).await?, world).await?;
     print_timing(&whole);
     Ok(())
@@ -118,6 +142,16 @@ pub fn speaker_since(world: &World, since_us: i64) -> Result<Sound> {
     let skip = (since_us - start).max(0) as usize * sound.rate as usize / 1_000_000;
     sound.samples.drain(..skip.min(sound.samples.len()));
     Ok(sound)
+}
+
+/// What has left the kiosk's loudspeaker since an instant, once it is so many seconds long.
+async fn speaker_after(world: &World, since_us: i64, seconds: f32) -> Result<Sound> {
+    let bound = Duration::from_secs_f32(seconds + 10.0);
+    until("the loudspeaker's sound", bound, || async {
+        let sound = speaker_since(world, since_us).ok()?;
+        (sound.seconds() >= seconds).then_some(sound)
+    })
+    .await
 }
 
 /// Wall clock of the first sample in the loudspeaker's file.

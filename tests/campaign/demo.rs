@@ -6,13 +6,20 @@ use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::support::centre_side::repository;
-use crate::support::world::{KIOSK, Options, PLACE, World};
+use crate::support::world::{KIOSK, Options, PLACE, Speaker, World};
 
-pub async fn run(dir: &Path) -> Result<()> {
+pub async fn run(dir: &Path, prompts: &Path) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let starting = World::start(Options::default(), dir);
+    let speaker = speaker();
+    let spoken = match &speaker {
+        Speaker::Card(_) => "through this machine's loudspeaker".to_owned(),
+        // No card that plays is here: it can be heard afterwards, or while it grows.
+        Speaker::File | Speaker::Nobody => format!("into {}", dir.join("speaker.wav").display()),
+    };
+    let options = Options { speaker, prompts: Some(prompts.canonicalize()?), ..Options::default() };
+    let starting = World::start(options, dir);
     let mut world = tokio::select! {
         world = starting => world?,
         _ = interrupt.recv() => return Ok(()),
@@ -23,7 +30,7 @@ pub async fn run(dir: &Path) -> Result<()> {
     println!("  Console   http://localhost:{}/   (or https://localhost:{}/)", world.plain_port, world.console_port);
     println!("  Officers  {}", world.options.officers.join(" or "));
     println!("  Password  {}   (made for this run)", world.password);
-    println!("  Kiosk     {KIOSK}, \"{PLACE}\"");
+    println!("  Kiosk     {KIOSK}, \"{PLACE}\"; it speaks {spoken}");
     println!();
     println!("  Log in, go on duty, then press Enter HERE: that is the button.");
     println!("  The same from another terminal:");
@@ -62,6 +69,15 @@ pub async fn run(dir: &Path) -> Result<()> {
     }
     println!("\n  stopping ...");
     world.stop().await
+}
+
+/// This machine's sound card, if it has one that plays.
+fn speaker() -> Speaker {
+    const CARD: &str = "default";
+    match alsa::PCM::new(CARD, alsa::Direction::Playback, true) {
+        Ok(_) => Speaker::Card(CARD.to_owned()),
+        Err(_) => Speaker::File,
+    }
 }
 
 /// Lines from standard input, read on a thread that may outlive everything: nothing waits for it at the end.

@@ -12,7 +12,7 @@ use crate::support::centre_side::{Api, run as run_command};
 use crate::support::officer::{Browser, Officer};
 use crate::support::process::Process;
 use crate::support::until;
-use crate::support::world::{Options, World};
+use crate::support::world::{Options, Speaker, World};
 use crate::usage::{Cpu, rss_mb};
 
 #[derive(clap::Args, Debug)]
@@ -73,7 +73,7 @@ async fn pass(seconds: u64) {
 /// settings and the same pattern.
 async fn idle(seconds: u64, figures: &mut Figures) -> Result<()> {
     // A file of what the loudspeaker plays is the tests', not the kiosk's.
-    let world = World::temporary(Options { speaker_kept: false, ..Options::default() }).await?;
+    let world = World::temporary(Options { speaker: Speaker::Nobody, ..Options::default() }).await?;
     let encoder = world.status().await?["encoder"].as_str().context("which encoder?")?.to_owned();
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["encoder", "--codec", encoder.split(' ').next().unwrap_or_default()]);

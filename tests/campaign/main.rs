@@ -33,6 +33,9 @@ enum What {
         /// Where everything is kept while it runs.
         #[arg(long)]
         dir: PathBuf,
+        /// The kiosk's spoken sentences.
+        #[arg(long)]
+        prompts: PathBuf,
     },
     /// A whole call with a headless browser as the officer, checked from end to end.
     Check {
@@ -45,6 +48,9 @@ enum What {
         /// A directory with `scene.mp4`, `kiosk.wav` and `officer.wav`.
         #[arg(long)]
         media: PathBuf,
+        /// The kiosk's spoken sentences.
+        #[arg(long)]
+        prompts: PathBuf,
     },
     /// The figures of the call.
     Call(call::Arguments),
@@ -62,8 +68,8 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be had");
     let done = runtime.block_on(async {
         match Arguments::parse().what {
-            What::Demo { dir } => demo::run(&dir).await,
-            What::Check { dir, shots, media } => check::run(&dir, &shots, &media).await,
+            What::Demo { dir, prompts } => demo::run(&dir, &prompts).await,
+            What::Check { dir, shots, media, prompts } => check::run(&dir, &shots, &media, &prompts).await,
             What::Call(arguments) => call::run(&arguments).await,
             What::Echo(arguments) => echo::run(&arguments),
             What::Kiosk(arguments) => kiosk::run(&arguments).await,

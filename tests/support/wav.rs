@@ -70,6 +70,10 @@ impl Sound {
         Ok(std::fs::write(path, bytes)?)
     }
 
+    pub fn seconds(&self) -> f32 {
+        self.samples.len() as f32 / self.rate as f32
+    }
+
     /// Root mean square, dB below full scale.
     pub fn dbfs(&self) -> f32 {
         let power = self.samples.iter().map(|s| s * s).sum::<f32>() / self.samples.len().max(1) as f32;

@@ -25,8 +25,9 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 pub struct Options {
     pub camera: Option<PathBuf>,
     pub microphone: Option<PathBuf>,
-    /// What the loudspeaker plays is kept in a file; without, nobody hears it, at the same pace.
-    pub speaker_kept: bool,
+    pub speaker: Speaker,
+    /// Where the spoken sentences are; without, chimes in their place, whatever this machine has.
+    pub prompts: Option<PathBuf>,
     pub standby: bool,
     pub kiosk_udp: bool,
     pub pre_event_s: u32,
@@ -39,12 +40,24 @@ pub struct Options {
     pub officers: Vec<String>,
 }
 
+/// Where what the loudspeaker plays goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Speaker {
+    /// Into a file.
+    File,
+    /// Nobody hears it, at the same pace.
+    Nobody,
+    /// To a sound card, by ALSA's name of it.
+    Card(String),
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             camera: None,
             microphone: None,
-            speaker_kept: true,
+            speaker: Speaker::File,
+            prompts: None,
             standby: true,
             kiosk_udp: true,
             pre_event_s: 30,
@@ -211,17 +224,19 @@ fn write_kiosk(side: &CentreSide) -> Result<()> {
          [media]\npre_event_s = {}\n\
          [media.camera]\n{}\n[media.microphone]\n{}\n\
          [media.speaker]\n{}\n\
+         [media.prompts]\ndir = \"{}\"\nown = \"{dir}/own-prompts\"\n\
          [store]\ndir = \"{dir}/kiosk\"\n[control]\nsocket = \"{dir}/control.sock\"\n\
          [rtc]\nudp = {}\nstandby = {}\n",
         side.kiosk_head(),
         options.pre_event_s,
         source(&options.camera),
         source(&options.microphone),
-        if options.speaker_kept {
-            format!("driver = \"file\"\nfile = \"{dir}/speaker.wav\"")
-        } else {
-            "driver = \"null\"".to_owned()
+        match &options.speaker {
+            Speaker::File => format!("driver = \"file\"\nfile = \"{dir}/speaker.wav\""),
+            Speaker::Nobody => "driver = \"null\"".to_owned(),
+            Speaker::Card(name) => format!("driver = \"alsa\"\n[media.sound]\ncard = \"{name}\""),
         },
+        options.prompts.clone().unwrap_or_else(|| side.dir.join("no-prompts")).display(),
         options.kiosk_udp,
         options.standby,
     );

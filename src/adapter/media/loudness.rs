@@ -37,6 +37,8 @@ pub struct Loudness {
     settings: LoudnessSettings,
     /// Power of the last periods without the loudspeaker.
     noise: VecDeque<f64>,
+    /// Periods since the noise was last told.
+    heard: usize,
     /// Periods since the loudspeaker made a sound.
     silent: usize,
     gain: f32,
@@ -46,19 +48,21 @@ impl Loudness {
     /// At full level until something is known.
     #[must_use]
     pub fn new(settings: LoudnessSettings) -> Self {
-        Self { settings, noise: VecDeque::with_capacity(REMEMBERED), silent: CALL_OVER, gain: 1.0 }
+        Self { settings, noise: VecDeque::with_capacity(REMEMBERED), heard: 0, silent: CALL_OVER, gain: 1.0 }
     }
 
-    /// A period from the microphone.
-    pub fn hear(&mut self, block: &[i16; PERIOD]) {
+    /// A period from the microphone. Twice a second true: the noise is known anew.
+    pub fn hear(&mut self, block: &[i16; PERIOD]) -> bool {
         if self.silent < RINGS {
-            return;
+            return false;
         }
         let power = block.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / PERIOD as f64;
         if self.noise.len() == REMEMBERED {
             self.noise.pop_front();
         }
         self.noise.push_back(power / (32768.0 * 32768.0));
+        self.heard = (self.heard + 1) % ENOUGH;
+        self.heard == 0
     }
 
     /// A period for the loudspeaker, brought to its level. The level is chosen at the first sound after a silence

@@ -128,6 +128,8 @@ pub struct Measures {
     pub ring_bytes: usize,
     /// How often the sound card ran over or dry.
     pub card_breaks: u64,
+    /// Noise that the loudspeaker's level goes by, dB of full scale; `None` without a card or until it is known.
+    pub noise_dbfs: Option<f64>,
 }
 
 /// The media of one kiosk. Dropping it stops everything; a recording under way is left unsealed, for
@@ -209,6 +211,7 @@ impl MediaAdapter {
             units_shed: self.hub.queue.shed(),
             ring_bytes: self.hub.ring_bytes(),
             card_breaks: self.hub.card.get().map_or(0, card::Card::breaks),
+            noise_dbfs: self.hub.card.get().and_then(card::Card::noise_dbfs),
         }
     }
 
@@ -307,7 +310,11 @@ impl Media for MediaAdapter {
     }
 
     fn inventory(&self) -> MediaInventory {
-        MediaInventory { camera: self.hub.camera(), encoder: Some(self.hub.encoders.inventory()) }
+        MediaInventory {
+            camera: self.hub.camera(),
+            encoder: Some(self.hub.encoders.inventory()),
+            prompts_missing: self.hub.prompts.missing(),
+        }
     }
 
     fn health(&self) -> MediaHealth {

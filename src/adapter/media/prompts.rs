@@ -1,7 +1,7 @@
 //! The sentences the kiosk speaks, each in every language, mixed into the loudspeaker's floor; the officer's voice
 //! goes over them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -45,6 +45,7 @@ type Clip = Arc<[i16]>;
 #[derive(Debug)]
 pub struct Prompts {
     clips: Vec<(Prompt, Clip)>,
+    missing: Option<String>,
     saying: Mutex<Saying>,
 }
 
@@ -59,17 +60,23 @@ impl Prompts {
     /// hears that something happens.
     #[must_use]
     pub fn load(files: &PromptFiles) -> Self {
-        let mut spoken = 0;
+        let mut missing = BTreeSet::new();
         let clips = PROMPTS.iter().map(|(prompt, name, notes)| {
-            let clip = sentence(files, name);
-            spoken += usize::from(!clip.is_empty());
+            let clip = sentence(files, name, &mut missing);
             (*prompt, if clip.is_empty() { Clip::from(chime(notes)) } else { Clip::from(clip) })
         });
         let clips = clips.collect();
-        if spoken < PROMPTS.len() {
-            info!(spoken, of = PROMPTS.len(), dirs = ?files.dirs, "sentences without a recording are chimes");
+        let missing = (!missing.is_empty()).then(|| said_missing(files, &missing));
+        if let Some(missing) = &missing {
+            info!(missing, dirs = ?files.dirs, "sentences that are not there: a chime where no language has one");
         }
-        Self { clips, saying: Mutex::new(Saying { queue: VecDeque::new(), gain: 1.0 }) }
+        Self { clips, missing, saying: Mutex::new(Saying { queue: VecDeque::new(), gain: 1.0 }) }
+    }
+
+    /// The sentences that no directory has, by language, for people: `kk: all; ru: closed`. `None` if all are there.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        self.missing.clone()
     }
 
     /// Says a sentence after those under way.
@@ -109,12 +116,30 @@ impl Prompts {
     }
 }
 
-/// The sentence in each language that has it, one after the other.
-fn sentence(files: &PromptFiles, name: &str) -> Vec<i16> {
+/// Language and sentence.
+type Missing<'a> = BTreeSet<(&'a str, &'a str)>;
+
+fn said_missing(files: &PromptFiles, missing: &Missing<'_>) -> String {
+    let lists = files.languages.iter().filter_map(|language| {
+        let names: Vec<&str> = missing.iter().filter(|(of, _)| of == language).map(|(_, name)| *name).collect();
+        match names.len() {
+            0 => None,
+            count if count == PROMPTS.len() => Some(format!("{language}: all")),
+            _ => Some(format!("{language}: {}", names.join(", "))),
+        }
+    });
+    lists.collect::<Vec<_>>().join("; ")
+}
+
+/// The sentence in each language that has it, one after the other; notes where it is missing.
+fn sentence<'a>(files: &'a PromptFiles, name: &'a str, missing: &mut Missing<'a>) -> Vec<i16> {
     let mut all = Vec::new();
     for language in &files.languages {
         let paths = files.dirs.iter().map(|dir| dir.join(language).join(format!("{name}.wav")));
-        let Some(samples) = paths.filter(|path| path.exists()).find_map(|path| read(&path)) else { continue };
+        let Some(samples) = paths.filter(|path| path.exists()).find_map(|path| read(&path)) else {
+            missing.insert((language, name));
+            continue;
+        };
         if !all.is_empty() {
             all.resize(all.len() + BETWEEN, 0);
         }
@@ -187,6 +212,9 @@ mod tests {
         let mut heard = blocks(&prompts, 110, false);
         heard.dedup();
         assert_eq!(heard, [3000, 0, 1000, 0, 5000, 0]);
+        let others = "answered, closed, no_connection, on_hold";
+        let missing = format!("en: {others}; kk: {others}; ru: {others}; de: all");
+        assert_eq!(prompts.missing(), Some(missing));
         prompts.say(Prompt::OnHold);
         assert!(blocks(&prompts, 30, false).iter().any(|peak| *peak > 1000), "a chime where there is no file");
     }
@@ -196,7 +224,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         wav(&dir.path().join("ru/closed.wav"), 10_000, 480 * 100);
         let files = PromptFiles { dirs: vec![dir.path().to_owned()], languages: vec!["ru".to_owned()] };
+        for name in ["calling", "answered", "on_hold", "no_connection"] {
+            wav(&dir.path().join(format!("ru/{name}.wav")), 1, 480);
+        }
         let prompts = Prompts::load(&files);
+        assert_eq!(prompts.missing(), None);
         prompts.say(Prompt::Closed);
         assert_eq!(blocks(&prompts, 10, false)[9], 10_000);
         let ducked = blocks(&prompts, 10, true)[9];

@@ -129,9 +129,9 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "media.prompts.own",
-        None,
+        Some(r#""/etc/sos-kiosk/prompts""#),
         r#""/etc/sos-kiosk/prompts""#,
-        "The owner's recordings, which replace those of media.prompts.dir.",
+        "The owner's recordings, likewise: each that is there replaces the one of media.prompts.dir.",
     ),
     key(
         "media.prompts.languages",

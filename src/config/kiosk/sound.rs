@@ -85,7 +85,7 @@ pub struct PromptsConfig {
     /// Where the sentences are that came with the kiosk.
     pub dir: PathBuf,
     /// Where the owner's own are; each that is there replaces the one that came with the kiosk.
-    pub own: Option<PathBuf>,
+    pub own: PathBuf,
     /// In this order.
     pub languages: Vec<String>,
 }
@@ -155,6 +155,6 @@ fn prompts(r: &mut Reader) -> Option<PromptsConfig> {
         };
         languages.iter().all(fit).then_some(languages)
     });
-    let (dir, own) = (r.path("media.prompts.dir"), r.optional_path("media.prompts.own"));
+    let (dir, own) = (r.path("media.prompts.dir"), r.path("media.prompts.own"));
     Some(PromptsConfig { dir, own, languages: languages? })
 }

@@ -43,6 +43,7 @@ impl Shell {
             config: ConfigState::default(),
             camera: media.camera,
             encoder: media.encoder,
+            prompts_missing: media.prompts_missing,
         }
     }
 }

@@ -21,7 +21,10 @@ pub async fn the_package_starts_nothing_before_the_kiosk_is_enrolled(rig: &mut R
     ensure!(whole.starts_with("uid=") && whole.ends_with("gpio 660\n"), "{whole}");
     kiosk::enrol(&rig.board, &rig.side, "").await?;
     rig.board.ssh("sos-ctl config check && systemctl start sos-kiosk").await?;
-    kiosk::works(&rig.board).await.map(drop)
+    kiosk::works(&rig.board).await?;
+    let status = kiosk::status(&rig.board).await?;
+    ensure!(status["prompts_missing"].is_null(), "every sentence came with the package: {}", status["prompts_missing"]);
+    Ok(())
 }
 
 pub async fn an_upgrade_keeps_everything_and_restarts_at_once(rig: &mut Rig) -> Result<()> {

@@ -98,6 +98,7 @@ struct Shared {
     play: Mutex<Play>,
     delay: AtomicU64,
     breaks: AtomicU64,
+    noise: Mutex<Option<f64>>,
     call_on: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
@@ -133,6 +134,7 @@ impl Card {
             play: Mutex::default(),
             delay: AtomicU64::new(0),
             breaks: AtomicU64::new(0),
+            noise: Mutex::new(None),
             call_on: Box::new(call_on),
         });
         let theirs = Arc::clone(&shared);
@@ -173,6 +175,12 @@ impl Card {
     #[must_use]
     pub fn breaks(&self) -> u64 {
         self.shared.breaks.load(Ordering::Relaxed)
+    }
+
+    /// Noise that the loudspeaker's level goes by, dB of full scale; `None` until enough of it was heard.
+    #[must_use]
+    pub fn noise_dbfs(&self) -> Option<f64> {
+        *lock(&self.shared.noise)
     }
 
     /// Stops the thread and closes the device.
@@ -324,7 +332,9 @@ impl Worker {
             *moved = Instant::now();
             *wait = FIRST_WAIT;
             lock(&self.shared.trouble[Way::In as usize]).take();
-            self.loudness.hear(&raw);
+            if self.loudness.hear(&raw) {
+                *lock(&self.shared.noise) = self.loudness.noise_dbfs();
+            }
             let reference = self.reference.next();
             if call_on {
                 self.canceller.process(&reference, &raw, &mut clean);
