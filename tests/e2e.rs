@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use support::officer::{Browser, Officer};
 use support::until;
+use support::wav::Sound;
 use support::world::{Options, World};
 
 /// RTP packets the page has sent and received.
@@ -69,6 +70,47 @@ async fn one_press_brings_an_officer_and_all_of_it_is_recorded() -> Result<()> {
     officer.sees(&second, "waiting").await?;
     ensure!(world.press().await? == second, "a press during an incident joins it");
     api.incident_when(&second, "two presses", |i| i["presses"] == json!(2)).await?;
+    officer.close().await?;
+    world.stop().await
+}
+
+/// Loudest sample of the last so many seconds at the kiosk's loudspeaker.
+fn loudest_at_the_end(world: &World, seconds: usize) -> Option<f32> {
+    let sound = Sound::read(&world.speaker_wav(), 0).ok()?;
+    let from = sound.samples.len().checked_sub(seconds * sound.rate as usize)?;
+    Some(sound.samples[from..].iter().fold(0.0, |most, sample| sample.abs().max(most)))
+}
+
+/// Waits until the officer (Chromium's beeps, twice a second) is heard at the kiosk, or has been silent for 3 s.
+async fn officer_is_heard(world: &World, heard: bool) -> Result<()> {
+    let what = if heard { "the officer's voice" } else { "no voice of the officer" };
+    until(what, Duration::from_secs(20), || async {
+        let loudest = if heard { loudest_at_the_end(world, 1)? } else { loudest_at_the_end(world, 3)? };
+        ((loudest > 0.05) == heard).then_some(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_hold_to_talk_the_officer_is_heard_only_while_the_key_is_held() -> Result<()> {
+    let world = World::temporary(Options::quick()).await?;
+    let officer = Officer::open(&Browser::default(), &world.dir).await?;
+    officer.on_duty(&world, "aigerim").await?;
+    let incident = world.press().await?;
+    officer.sees(&incident, "waiting").await?;
+    officer.answer().await?;
+    officer.sees(&incident, "answered").await?;
+    talk(&world, &incident).await?;
+    officer_is_heard(&world, true).await?;
+
+    officer.key("t").await?;
+    officer_is_heard(&world, false).await?;
+    officer.hold(' ').await?;
+    officer_is_heard(&world, true).await?;
+    officer.let_go(' ').await?;
+    officer_is_heard(&world, false).await?;
+    officer.key("t").await?;
+    officer_is_heard(&world, true).await?;
     officer.close().await?;
     world.stop().await
 }

@@ -8,9 +8,11 @@ mod sound_world;
 
 use std::time::{Duration, Instant};
 
-use media_support::{Kiosk, Officer, listen, tone, until};
+use media_support::{Kiosk, Officer, cleared, listen, raised, tone, until};
+use sos::adapter::media::loudness::LoudnessSettings;
 use sos::kiosk::ports::{Media, Medium};
 use sos::machine::Event;
+use sos::machine::words::Prompt;
 use sos::wire::IncidentId;
 use sos::wire::up::FaultKind;
 use sound_world::{inside, noise, on_the_card, purity, sine};
@@ -18,17 +20,6 @@ use tokio::sync::mpsc;
 
 /// A fault or a healing may take so long.
 const SOON: Duration = Duration::from_secs(5);
-
-fn raised(kind: FaultKind) -> impl Fn(&Event) -> Option<String> {
-    move |event| match event {
-        Event::FaultRaised(fault) if fault.kind == kind => Some(fault.detail.clone()),
-        _ => None,
-    }
-}
-
-fn cleared(kind: FaultKind) -> impl Fn(&Event) -> Option<()> {
-    move |event| (*event == Event::FaultCleared(kind)).then_some(())
-}
 
 /// Both directions' faults, whichever comes first; their details.
 fn both(kiosk: &mut Kiosk, raise: bool) -> Vec<String> {
@@ -178,5 +169,134 @@ fn a_deaf_microphone_is_told_from_one_that_is_lost_and_heals() {
         let hears = Instant::now();
         kiosk.expect("the healing", cleared(FaultKind::MicrophoneDeaf));
         assert!(hears.elapsed() < SOON, "{:?}", hears.elapsed());
+    });
+}
+
+/// Energy of the kiosk's chime at the ear after seconds of this noise, dB.
+fn chime_after(world: &sound_world::World, noise_dbfs: f64) -> f64 {
+    let mut settings = on_the_card();
+    settings.card.as_mut().unwrap().loudness = LoudnessSettings { loud_dbfs: -45.0, most_cut_db: 12.0 };
+    let _playing = world.play(&noise(noise_dbfs, 60.0));
+    let kiosk = Kiosk::start(settings);
+    // The noise is the median of what was heard: known once most of it is this noise, whenever it began to be heard.
+    until("the noise", || kiosk.media.measures().noise_dbfs.is_some_and(|level| (level - noise_dbfs).abs() < 0.3));
+    let recording = world.record();
+    until("the ear", || recording.heard().len() > 4800);
+    kiosk.media.prompt(Prompt::Calling);
+    let loud = |samples: &[f64]| samples.iter().any(|sample| sample.abs() > 0.001);
+    until("the chime and half a second of silence after it", || {
+        let heard = recording.heard();
+        let (before, end) = heard.split_at(heard.len().saturating_sub(24_000));
+        loud(before) && !loud(end)
+    });
+    let energy: f64 = recording.heard().iter().map(|sample| sample * sample).sum();
+    10.0 * energy.log10()
+}
+
+#[test]
+fn the_kiosk_speaks_louder_in_the_noise() {
+    inside("the_kiosk_speaks_louder_in_the_noise", |world| {
+        let (quiet, between, loud) = (chime_after(world, -70.0), chime_after(world, -51.0), chime_after(world, -40.0));
+        println!("quiet {quiet:.1} dB, between {between:.1} dB, loud {loud:.1} dB");
+        assert!((loud - quiet - 12.0).abs() < 0.5, "12 dB of difference: {loud:.1} and {quiet:.1}");
+        assert!((loud - between - 6.0).abs() < 0.5, "6 dB of difference: {loud:.1} and {between:.1}");
+    });
+}
+
+#[test]
+fn a_prompt_takes_nothing_from_the_call() {
+    inside("a_prompt_takes_nothing_from_the_call", |world| {
+        let _playing = world.play(&sine(1000.0, 0.3, 60.0));
+        let mut kiosk = Kiosk::start(on_the_card());
+        until("the tone", || kiosk.media.health().mic_dbfs.is_some_and(|level| level > -15.0));
+        let recording = world.record();
+        kiosk.media.open_voice(true);
+        let (to, mut from) = mpsc::channel(4096);
+        kiosk.media.open_gate(to);
+        let _officer = Officer::speak(&kiosk.media, 800);
+        kiosk.expect("the officer's first sound", |event| (*event == Event::VoiceHeard).then_some(()));
+        let heard_from = |hertz: f64, level: f64| {
+            let heard = recording.heard();
+            heard.chunks_exact(960).position(|piece| tone(piece, hertz) > level).map(|n| (n * 960, heard.len()))
+        };
+        // Its first seconds aside, in which a card that takes by gulps is met by more that waits.
+        until("three seconds of the officer", || heard_from(800.0, 0.3).is_some_and(|(at, end)| end > at + 144_000));
+        let before = recording.heard().len();
+        // The chime's three notes last 0.54 s; ducked they are still to be found.
+        kiosk.media.prompt(Prompt::NoConnection);
+        until("two seconds more", || recording.heard().len() > before + 96_000);
+        let heard = recording.heard();
+        let during = &heard[before..before + 96_000];
+        let chime = during.chunks_exact(4800).map(|piece| tone(piece, 392.0)).fold(0.0, f64::max);
+        assert!(chime > 0.01, "the prompt is heard under the officer: {chime:.4}");
+        for (n, piece) in during.chunks_exact(4800).enumerate() {
+            let level = tone(piece, 800.0);
+            assert!((0.36..0.44).contains(&level), "the officer, piece {n}: {level:.3}");
+        }
+        let sounds = std::iter::from_fn(|| from.try_recv().ok()).filter(|packet| packet.medium == Medium::Sound);
+        let stamps: Vec<u32> = sounds.map(|packet| packet.timestamp).collect();
+        let gaps = stamps.windows(2).filter(|pair| pair[1].wrapping_sub(pair[0]) != 960).count();
+        assert!(stamps.len() > 200 && gaps == 0, "the person: {} packets, {gaps} gaps", stamps.len());
+    });
+}
+
+#[test]
+fn a_card_that_is_lost_in_a_call_costs_its_sound_alone() {
+    inside("a_card_that_is_lost_in_a_call_costs_its_sound_alone", |world| {
+        let mut kiosk = Kiosk::start(on_the_card());
+        until("the card", || kiosk.media.health().sound_age.is_some());
+        let (to, mut from) = mpsc::channel(8192);
+        kiosk.media.open_gate(to);
+        kiosk.media.open_voice(true);
+        let officer = Officer::speak(&kiosk.media, 800);
+        let incident = IncidentId::fresh();
+        kiosk.media.start_recording(incident, Duration::from_secs(1));
+        kiosk.expect("the officer's first sound", |event| (*event == Event::VoiceHeard).then_some(()));
+        world.unplug();
+        both(&mut kiosk, true);
+        let at_loss = kiosk.store.count(incident);
+        until("three fragments without a card", || kiosk.store.count(incident) > at_loss + 3);
+        world.plug();
+        both(&mut kiosk, false);
+        let recording = world.record();
+        let _playing = world.play(&sine(1000.0, 0.3, 30.0));
+        until("the person", || kiosk.media.health().mic_dbfs.is_some_and(|level| level > -15.0));
+        until("the officer", || recording.heard().chunks_exact(4800).any(|piece| tone(piece, 800.0) > 0.3));
+        let back = kiosk.store.count(incident);
+        until("two fragments with the card", || kiosk.store.count(incident) > back + 2);
+        kiosk.media.stop_recording(incident);
+        kiosk.expect("the seal", |event| matches!(event, Event::RecordingSealed { .. }).then_some(()));
+        drop(officer);
+        let last = kiosk.store.count(incident) - 1;
+        let [person, said] = listen(&kiosk.store.file(incident, last));
+        let end = |samples: &[f64], hertz| tone(&samples[samples.len() - 72_000..samples.len() - 24_000], hertz);
+        assert!(end(&person, 1000.0) > 0.25, "the person after it: {:.3}", end(&person, 1000.0));
+        // The officer is in the recording all the time, also while nobody could hear it.
+        let without = said.chunks_exact(4800).skip(20).filter(|piece| tone(piece, 800.0) < 0.3).count();
+        assert!(without < 3, "{without} tenths of a second without the officer");
+        let pictures = std::iter::from_fn(|| from.try_recv().ok()).filter(|packet| packet.medium != Medium::Sound);
+        let stamps: Vec<u32> = pictures.map(|packet| packet.timestamp).collect();
+        let longest = stamps.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).max().unwrap();
+        assert!(longest < 90_000 / 4, "the picture stood for {longest} ticks of 90 kHz");
+    });
+}
+
+/// A card of 44.1 kHz and one that does not do 48 kHz at all.
+#[test]
+fn a_card_of_another_rate_is_converted_or_refused_by_its_name() {
+    inside("a_card_of_another_rate_is_converted_or_refused_by_its_name", |world| {
+        let named = |name: &str| {
+            let mut settings = on_the_card();
+            settings.card.as_mut().unwrap().name = name.to_owned();
+            settings
+        };
+        let mut kiosk = Kiosk::start(named("unfit"));
+        let why = both(&mut kiosk, true);
+        assert!(why.iter().all(|why| why.contains("unfit") && why.contains("48000 Hz")), "{why:?}");
+        until("the picture", || kiosk.media.health().frame_age.is_some());
+        drop(kiosk);
+        let _playing = world.play(&sine(1000.0, 0.3, 30.0));
+        let kiosk = Kiosk::start(named("converted"));
+        until("the tone", || kiosk.media.health().mic_dbfs.is_some_and(|level| level > -15.0));
     });
 }

@@ -37,6 +37,9 @@ pub fn inside(name: &str, test: impl FnOnce(&mut World)) {
     text += &device("pcm", "mouth", "microphone");
     text += &device("pcm", "ear", "speaker.monitor");
     text += &device("ctl", "kiosk", "speaker");
+    // A card of 44.1 kHz behind ALSA's converter, and one without a converter.
+    text += "pcm.converted { type plug slave { pcm kiosk rate 44100 } }\n";
+    text += "pcm.unfit { type share slave { pcm \"null\" rate 44100 format S16_LE channels 1 } bindings.0 0 }\n";
     let own = dir.path().join("asound.conf");
     std::fs::write(&own, text).unwrap();
     let status = Command::new(std::env::current_exe().unwrap())

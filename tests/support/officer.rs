@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
@@ -114,6 +115,22 @@ impl Officer {
     /// Presses a key on the page.
     pub async fn key(&self, key: &str) -> Result<()> {
         self.client.find(Locator::Css("body")).await?.send_keys(key).await.with_context(|| format!("key {key:?}"))
+    }
+
+    /// Holds a key down on the page.
+    pub async fn hold(&self, key: char) -> Result<()> {
+        self.on_the_keyboard(KeyAction::Down { value: key }).await
+    }
+
+    /// Lets go of a held key.
+    pub async fn let_go(&self, key: char) -> Result<()> {
+        self.on_the_keyboard(KeyAction::Up { value: key }).await
+    }
+
+    async fn on_the_keyboard(&self, action: KeyAction) -> Result<()> {
+        let what = format!("{action:?}");
+        let actions = KeyActions::new("keyboard".to_owned()).then(action);
+        self.client.perform_actions(actions).await.context(what)
     }
 
     /// Answers the alarm on the stage by its key.
