@@ -56,9 +56,9 @@ impl World {
         text += &device("pcm", "mouth", "microphone");
         text += &device("pcm", "ear", "speaker.monitor");
         text += &device("ctl", "kiosk", "speaker");
-        // A card of 44.1 kHz behind ALSA's converter, and one without a converter.
+        // A card of 44.1 kHz behind ALSA's converter, and one whose samples are not whole numbers.
         text += "pcm.converted { type plug slave { pcm kiosk rate 44100 } }\n";
-        text += "pcm.unfit { type share slave { pcm \"null\" rate 44100 format S16_LE channels 1 } bindings.0 0 }\n";
+        text += "pcm.unfit { type lfloat slave { pcm \"null\" format S16_LE } }\n";
         std::fs::write(dir.join("asound.conf"), text).unwrap();
         Self { dir: dir.to_owned(), server: None }
     }
@@ -212,17 +212,19 @@ pub fn noise(dbfs: f64, seconds: f64) -> Vec<i16> {
     (0..(seconds * 48_000.0) as usize).map(|_| (next() * amplitude).round() as i16).collect()
 }
 
-/// How far all that is not the tone is below it, dB, in the worst stretch of 100 ms: a click or a gap shows.
+/// How far all that is not the tone is below it, dB, in the worst stretch of 100 ms, or in all if it is shorter: a click
+/// or a gap shows.
 pub fn purity(samples: &[f64], hertz: f64) -> f64 {
-    let worst = samples.chunks_exact(4800).map(|stretch| {
+    let length = samples.len().clamp(1, 4800);
+    let worst = samples.chunks_exact(length).map(|stretch| {
         let step = TAU * hertz / 48_000.0;
         let (mut re, mut im) = (0.0, 0.0);
         for (n, sample) in stretch.iter().enumerate() {
-            re += sample * (step * n as f64).cos() * 2.0 / 4800.0;
-            im += sample * (step * n as f64).sin() * 2.0 / 4800.0;
+            re += sample * (step * n as f64).cos() * 2.0 / length as f64;
+            im += sample * (step * n as f64).sin() * 2.0 / length as f64;
         }
         let rest = |(n, s): (usize, &f64)| (s - re * (step * n as f64).cos() - im * (step * n as f64).sin()).powi(2);
-        let rest: f64 = stretch.iter().enumerate().map(rest).sum::<f64>() / 4800.0;
+        let rest: f64 = stretch.iter().enumerate().map(rest).sum::<f64>() / length as f64;
         10.0 * ((re * re + im * im) / 2.0 / rest.max(1e-12)).log10()
     });
     worst.fold(f64::MAX, f64::min)

@@ -7,8 +7,6 @@ mod rivals;
 mod room;
 mod scene;
 
-use std::time::Instant;
-
 use clap::Args;
 use serde_json::json;
 
@@ -16,6 +14,7 @@ use self::rivals::{Processor, SAMPLES};
 use self::room::{Room, rooms};
 use self::scene::{BEGINS, DOUBLE, ENDS, Scene, sentence};
 use super::figures::{Figures, rounded};
+use super::usage::Cpu;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -87,9 +86,10 @@ fn judge(make: &rivals::Make, scene: &Scene) -> anyhow::Result<Outcome> {
     let alone = through(make()?.as_mut(), &silence, &scene.microphone(false, true))?;
     let delay = measure::delay_of(&scene.near, &alone, MOST_DELAY);
     let mut processor = make()?;
-    let start = Instant::now();
+    // Of all threads: one of the peers has its own.
+    let before = Cpu::of(std::process::id())?;
     let out = through(processor.as_mut(), &scene.far, &scene.microphone(true, true))?;
-    let took = start.elapsed().as_secs_f64();
+    let took = Cpu::of(std::process::id())?.since(before);
     Ok(Outcome {
         loss_1s: measure::echo_loss(&scene.echo, &out, delay, BEGINS + 1.0, BEGINS + 2.0),
         loss: measure::echo_loss(&scene.echo, &out, delay, 9.0, DOUBLE - 0.5),

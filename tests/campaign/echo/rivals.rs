@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
-use sos::adapter::media::echo::{Canceller, EchoSettings, tuned};
+use sos::adapter::media::echo::{Canceller, EchoSettings, Noise, tuned};
 
 /// Samples of a period: 10 ms.
 pub const SAMPLES: usize = 480;
@@ -20,10 +20,11 @@ pub trait Processor {
 
 pub type Make = Box<dyn Fn() -> anyhow::Result<Box<dyn Processor>>>;
 
+fn shipped(settings: EchoSettings) -> Make {
+    Box::new(move || Ok(Box::new(Shipped(Canceller::new(&settings))) as Box<dyn Processor>))
+}
+
 pub fn all() -> Vec<(&'static str, Make)> {
-    let shipped = |settings: EchoSettings| -> Make {
-        Box::new(move || Ok(Box::new(Shipped(Canceller::new(&settings))) as Box<dyn Processor>))
-    };
     vec![
         (SHIPPED, shipped(EchoSettings::default())),
         ("shipped_no_gain", shipped(EchoSettings { most_gain_db: 0.0, ..EchoSettings::default() })),
@@ -51,6 +52,23 @@ pub fn tunings() -> Vec<(&'static str, Make)> {
             }),
         ),
         ("taken", plain(|config| *config = tuned())),
+        (
+            "harder",
+            plain(|config| {
+                *config = tuned();
+                let alone = &mut config.suppressor.normal_tuning;
+                (alone.mask_lf.enr_transparent, alone.mask_lf.enr_suppress) = (0.04, 0.06);
+                (alone.mask_hf.enr_transparent, alone.mask_hf.enr_suppress) = (0.01, 0.015);
+            }),
+        ),
+        ("noise_high", shipped(EchoSettings { noise: Noise::High, ..EchoSettings::default() })),
+        (
+            "taken_no_filter",
+            plain(|config| {
+                *config = tuned();
+                config.filter.use_linear_filter = false;
+            }),
+        ),
         ("clock_drift", plain(|config| config.echo_removal_control.has_clock_drift = true)),
         ("no_filter", plain(|config| config.filter.use_linear_filter = false)),
     ]
