@@ -25,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 const EXIT_CONFIG: u8 = 78;
 
 #[derive(Parser)]
-#[command(version, about = "The centre that street emergency-call kiosks call")]
+#[command(name = "sos-centre", version, about = "The centre that street emergency-call kiosks call")]
 struct Arguments {
     /// Configuration, TOML.
     #[arg(long, global = true, default_value = "/etc/sos-centre/centre.toml", value_name = "FILE")]

@@ -26,11 +26,11 @@ pub const EXIT_CODES: &str = "Exit codes:
 const ABOUT: &str = "Asks, tests and changes the emergency-call kiosk.
 
 At night, in this order:
-  sos-ctl status                      would a press bring an officer now, and if not, what to look at
-  sos-ctl logs                        what the daemon did
-  sos-ctl selftest                    everything, with a test call to the centre that rings nowhere
-  sos-ctl config list --doc PREFIX    what there is to set (PREFIX: media.camera ...), and what is set
-  sos-ctl config set KEY VALUE        on trial: undone unless the centre's echo comes within a minute
+  sos-ctl status                would it work now; what to look at
+  sos-ctl logs                  what the daemon did
+  sos-ctl selftest              everything, with a test call
+  sos-ctl config list PREFIX    what is set; --doc: what there is
+  sos-ctl config set KEY VALUE  on trial for a minute
 
 Of a fresh kiosk, status says what comes next: config set, enrol, start.";
 

@@ -1,6 +1,7 @@
 //! The demo, its check and the benchmarks of the call and of the kiosk, as one program over the tests' world.
 //!
 //! `scripts/demo` and `scripts/bench` start it; see there for how it is used.
+#![allow(clippy::print_stdout, reason = "a program whose figures and words go to standard output")]
 
 mod call;
 mod check;

@@ -3,6 +3,7 @@
 //! `scripts/virtual-kiosk test` makes the board and starts this in a network namespace of its own. Each case says
 //! what it proves; all run on one board, in order, since a power cut or an upgrade is only true on a board that has
 //! lived. Prints the figures as JSON on standard output.
+#![allow(clippy::print_stdout, reason = "a program whose figures go to standard output")]
 
 mod board;
 mod cases;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// What it is given.
 #[derive(Parser)]
 pub struct Arguments {
     #[command(flatten)]

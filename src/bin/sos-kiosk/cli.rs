@@ -17,7 +17,7 @@ pub const EXIT_CODES: &str = "Exit codes:
 /// Started by the service manager (sos-kiosk.service) and looked after with sos-ctl(1), which explains every key of its
 /// configuration: sos-ctl config list --doc.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(name = "sos-kiosk", version, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Read this configuration alone, instead of /usr/lib, /etc and /run
     #[arg(long)]
