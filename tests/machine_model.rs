@@ -81,6 +81,7 @@ struct World {
     standing: Option<Standing>,
     leg: bool,
     recording: BTreeSet<IncidentId>,
+    hung_up: bool,
     faults: BTreeSet<FaultKind>,
     outputs: BTreeSet<Output>,
 }
@@ -109,7 +110,7 @@ impl World {
                     assert!(!self.gate && !self.voice && self.recording.is_empty(), "something was left: {self:?}");
                     self.open = Some(*incident);
                     self.standing = None;
-                    self.acknowledged = false;
+                    (self.acknowledged, self.hung_up) = (false, false);
                 }
                 assert_eq!(self.open, Some(*incident), "an alarm of an incident that is not the open one");
             }
@@ -124,6 +125,7 @@ impl World {
             }
             Effect::CloseGate => self.gate = false,
             Effect::ForceKeyFrame => assert!(self.gate, "a key frame for nobody"),
+            Effect::HangUp => self.hung_up = true,
             Effect::Voice { open } => {
                 assert!(!open || self.standing == Some(Standing::Answered), "a voice unanswered: {self:?}");
                 self.voice = *open;
@@ -153,6 +155,7 @@ impl World {
         let talking = self.open.is_some() && self.standing == Some(Standing::Answered);
         assert_eq!(self.voice, talking, "voice: {self:?}");
         assert!(self.open.is_some() || self.recording.is_empty());
+        assert!(self.open.is_none() || !self.hung_up, "hung up in an alarm: {self:?}");
         assert!(self.open.is_some() || self.outputs.is_empty(), "on without an incident: {self:?}");
         assert_eq!(machine.faults().iter().map(|fault| fault.kind).collect::<BTreeSet<_>>(), self.faults);
         let deadline = machine.deadline();

@@ -170,6 +170,7 @@ fn say(effect: &Effect) -> String {
         Effect::OpenGate => "open gate".to_owned(),
         Effect::CloseGate => "close gate".to_owned(),
         Effect::ForceKeyFrame => "key frame".to_owned(),
+        Effect::HangUp => "hang up".to_owned(),
         Effect::Voice { open } => format!("voice {}", if *open { "open" } else { "closed" }),
         Effect::MakeOffer => "make offer".to_owned(),
         Effect::StartRecording { incident } => format!("record {}", letter(*incident)),
@@ -194,7 +195,7 @@ fn expect_with(settings: Settings, script: &str, lines: &str) {
 
 const UP: &str = "0s linkup; 0s centre; 0s legup;";
 /// What closing does, without its time and its verdict.
-const CLOSING: &str = "voice closed, close gate, Sent off, Answered off, stop recording A, keep-closed A";
+const CLOSING: &str = "voice closed, close gate, hang up, Sent off, Answered off, stop recording A, keep-closed A";
 
 #[test]
 fn a_press_does_everything_at_once_and_in_order() {

@@ -234,10 +234,8 @@ impl Shell {
             Effect::Test(effect) => self.watchers.perform(effect, &self.parts),
             Effect::Speak(prompt) => self.parts.media.prompt(prompt),
             Effect::OpenGate => self.parts.media.open_gate(self.parts.leg.packets()),
-            Effect::CloseGate => {
-                self.parts.media.close_gate();
-                self.parts.leg.hang_up();
-            }
+            Effect::CloseGate => self.parts.media.close_gate(),
+            Effect::HangUp => self.parts.leg.hang_up(),
             Effect::ForceKeyFrame => self.parts.media.force_key_frame(),
             Effect::Voice { open } => self.parts.media.open_voice(open),
             Effect::MakeOffer => self.parts.leg.make_offer(),

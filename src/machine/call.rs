@@ -230,6 +230,7 @@ impl Call {
         let incident = self.incident;
         cx.out.push(Effect::Voice { open: false });
         cx.out.push(Effect::CloseGate);
+        cx.out.push(Effect::HangUp);
         cx.out.push(Effect::Lamp(Lamp::Sent, Light::Off));
         cx.out.push(Effect::Lamp(Lamp::Answered, Light::Off));
         if self.recording {

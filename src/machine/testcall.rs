@@ -105,9 +105,10 @@ impl TestCalling {
         if self.gate {
             out.push(Effect::Test(TestEffect::Probe { on: false }));
         }
-        // Without a gate an offer may be under way: hung up as well.
         if !alarm {
             out.push(Effect::CloseGate);
+            // Without a gate an offer may be under way.
+            out.push(Effect::HangUp);
         }
     }
 

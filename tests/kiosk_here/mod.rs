@@ -46,11 +46,13 @@ pub enum Told {
     StandBy,
     MakeOffer,
     Probe(bool),
+    HangUp,
     Proof(LastTest),
 }
 
 #[derive(Clone)]
-struct Ports(mpsc::UnboundedSender<Told>);
+/// Every port in one, telling what it is asked.
+pub struct Ports(mpsc::UnboundedSender<Told>);
 
 impl Ports {
     fn tell(&self, told: Told) {
@@ -112,7 +114,9 @@ impl Leg for Ports {
     }
     fn answer(&self, _session: SessionId, _sdp: String) {}
     fn reoffer(&self) {}
-    fn hang_up(&self) {}
+    fn hang_up(&self) {
+        self.tell(Told::HangUp);
+    }
     fn packets(&self) -> mpsc::Sender<LivePacket> {
         mpsc::channel(1).0
     }
@@ -196,6 +200,16 @@ impl Kiosk {
     ) -> Self {
         let dir = TempDir::new().expect("a directory");
         let socket = dir.path().join("run/control.sock");
+    ) -> Self {
+        Self::start_all(restored, machine, panel, |_, _| None)
+    }
+
+    /// With a leg of its own as well, which is given the inbox and the other ports.
+    pub fn start_all(
+        restored: Vec<KeptPress>,
+        machine: Settings,
+        panel: impl FnOnce(&Inbox) -> Option<(Box<dyn Panel>, Arc<dyn Hand>)>,
+        leg: impl FnOnce(&Inbox, &Ports) -> Option<Arc<dyn Leg>>,
         let (to, told) = mpsc::unbounded_channel();
         let (inbox, events) = mpsc::channel(INBOX_SIZE);
         let (asks, questions) = mpsc::channel(16);
@@ -208,6 +222,7 @@ impl Kiosk {
         let tests: Vec<Box<dyn PartTest>> = vec![
             Box::new(CameraTest { asks: asks.clone() }),
             Box::new(LinkTest { asks: asks.clone() }),
+        let leg = leg(&inbox, &ports).unwrap_or_else(|| Arc::new(ports.clone()));
             Box::new(LampTest { asks: asks.clone() }),
             Box::new(ButtonTest { asks: asks.clone(), inbox: inbox.clone() }),
         ];
@@ -216,7 +231,7 @@ impl Kiosk {
             tester: Tester::new(suite.clone(), Arc::new(ports.clone()), inbox.clone()),
             panel,
             media: Arc::new(ports.clone()),
-            leg: Arc::new(ports.clone()),
+            leg,
             link: Arc::new(ports.clone()),
             store: Arc::new(ports.clone()),
             restored,
