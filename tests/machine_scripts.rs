@@ -229,6 +229,23 @@ fn an_offer_travels_in_every_resend_until_the_leg_is_up() {
 }
 
 #[test]
+#[test]
+fn a_dead_offer_travels_no_more_and_the_next_one_does() {
+    let told = play("0s linkup; 0s centre; 0s press; 1s offer; 8s offer; 30s tick");
+    let with = |from: f64, to: f64| {
+        let times = told
+            .lines()
+            .map(|line| line.split_once(": ").expect("a line"))
+            .map(|(time, did)| (time.trim_end_matches('s').parse::<f64>().expect("a time"), did));
+        let alarms = times.filter(|(time, did)| (from..to).contains(time) && did.contains("alarm A"));
+        alarms.map(|(_, did)| did.contains("with offer")).collect::<Vec<_>>()
+    };
+    for (from, to, travels) in [(1.0, 4.0, true), (4.0, 8.0, false), (8.0, 11.0, true), (11.0, 30.0, false)] {
+        let sent = with(from, to);
+        assert!(!sent.is_empty() && sent.iter().all(|with| *with == travels), "{from} to {to}: {told}");
+    }
+}
+
 fn an_offer_that_comes_too_late_goes_nowhere() {
     expect(&format!("{UP} 1s offer"), "");
 }

@@ -170,3 +170,28 @@ async fn a_leg_lost_in_a_call_comes_back_and_ends_with_the_call() {
     };
     world.until("a goodbye", bye).await;
 }
+
+#[tokio::test]
+async fn a_press_without_a_link_has_its_leg_as_soon_as_there_is_one() {
+    let mut world = World::start(false).await;
+    world.press().await;
+    let first = world.until("an offer", offer).await.session;
+    let dead = |told: &Told| offer(told).filter(|offer| offer.session != first).map(drop);
+    world.until("another, because the first has died", dead).await;
+
+    world.link_up().await;
+    let since = Instant::now();
+    world.gate(true).await;
+    assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn an_offer_that_nobody_heard_does_not_keep_the_standby_leg_waiting() {
+    let mut world = World::start(true).await;
+    world.until("an offer into the void", offer).await;
+
+    world.link_up().await;
+    let since = Instant::now();
+    world.leg_up().await;
+    assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
+}

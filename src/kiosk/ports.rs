@@ -125,7 +125,8 @@ pub trait Media: Send + Sync {
 
 /// The media leg to the centre's gateway. Its state comes as events.
 pub trait Leg: Send + Sync {
-    /// Dials, and keeps dialling with back-off, until told otherwise.
+    /// There is a way to the centre (again). One that stands by dials, and keeps dialling with back-off; an offer
+    /// that was made while there was no way is made anew.
     fn stand_by(&self);
     /// Makes an offer at once, to travel inside an alarm; arrives as an event.
     fn make_offer(&self);
