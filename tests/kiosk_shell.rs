@@ -14,8 +14,8 @@ use sos::kiosk::Stamped;
 use sos::kiosk::control::{Control, ControlError};
 use sos::kiosk::ports::{KeptPress, Saying};
 use sos::kiosk::stop::{Signals, Stopping};
-use sos::machine::Event;
 use sos::machine::words::{Lamp, Light, Prompt};
+use sos::machine::Event;
 use sos::wire::IncidentId;
 use sos::wire::down::Standing;
 use sos::wire::up::{Alarm, IncidentReport, Mark, PressOrigin};
@@ -112,6 +112,23 @@ async fn an_incident_of_an_earlier_run_is_resumed_before_anything_else() {
     assert_eq!(sent.pressed_mono_us, None);
     let again = kiosk.until(alarm).await;
     assert_eq!(again.attempt, 2, "resent by the timer");
+    kiosk.stop().await;
+}
+
+#[tokio::test]
+async fn an_older_incident_whose_close_was_not_kept_does_not_take_the_newer_ones_place() {
+    let kept = |pressed_wall_us, acknowledged| {
+        let (incident, origin) = (IncidentId::fresh(), PressOrigin::Button);
+        KeptPress { incident, origin, pressed_wall_us, presses: 1, acknowledged }
+    };
+    let (older, newer) = (kept(1_700_000_000_000_000, true), kept(1_700_000_900_000_000, false));
+    let mut kiosk = Kiosk::start(vec![older.clone(), newer.clone()]);
+    let sent = kiosk.until(alarm).await;
+    assert_eq!((sent.incident, sent.pressed_wall_us), (newer.incident, newer.pressed_wall_us));
+    let closed = kiosk.until(|told| if let Told::KeptClosed(id) = told { Some(id) } else { None }).await;
+    assert_eq!(closed, older.incident);
+    let again = kiosk.until(alarm).await;
+    assert_eq!(again.incident, newer.incident, "it goes on");
     kiosk.stop().await;
 }
 

@@ -83,6 +83,7 @@ fn parse_event(text: &str, presses: &mut u32) -> Event {
         "is" => Event::OutputIs { output: output(words[1]), on: words[2] == "on" },
         "kept" => Event::Kept { incident: incident() },
         "keepfailed" => Event::KeepFailed { incident: incident(), why: "disk full".to_owned() },
+        "closenotkept" => Event::CloseNotKept { incident: incident(), why: "disk full".to_owned() },
         "restored" => Event::Restored {
             incident: incident(),
             origin: PressOrigin::Button,
@@ -169,8 +170,8 @@ fn say(effect: &Effect) -> String {
         Effect::Speak(prompt) => format!("say {prompt:?}"),
         Effect::OpenGate => "open gate".to_owned(),
         Effect::CloseGate => "close gate".to_owned(),
-        Effect::ForceKeyFrame => "key frame".to_owned(),
         Effect::HangUp => "hang up".to_owned(),
+        Effect::ForceKeyFrame => "key frame".to_owned(),
         Effect::Voice { open } => format!("voice {}", if *open { "open" } else { "closed" }),
         Effect::MakeOffer => "make offer".to_owned(),
         Effect::StartRecording { incident } => format!("record {}", letter(*incident)),
@@ -229,7 +230,6 @@ fn an_offer_travels_in_every_resend_until_the_leg_is_up() {
 }
 
 #[test]
-#[test]
 fn a_dead_offer_travels_no_more_and_the_next_one_does() {
     let told = play("0s linkup; 0s centre; 0s press; 1s offer; 8s offer; 30s tick");
     let with = |from: f64, to: f64| {
@@ -246,6 +246,7 @@ fn a_dead_offer_travels_no_more_and_the_next_one_does() {
     }
 }
 
+#[test]
 fn an_offer_that_comes_too_late_goes_nowhere() {
     expect(&format!("{UP} 1s offer"), "");
 }
@@ -461,6 +462,12 @@ fn a_restored_and_acknowledged_incident_asks_how_it_stands() {
              0.1s: {CLOSING} None, report A closed, say Closed"
         ),
     );
+}
+
+#[test]
+fn a_close_that_was_not_kept_is_kept_again() {
+    let told = play(&format!("{UP} 0s closenotkept A; 11s closenotkept A; 40s tick"));
+    assert_eq!(told, "10s: keep-closed A None\n21s: keep-closed A None");
 }
 
 #[test]

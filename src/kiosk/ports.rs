@@ -216,7 +216,7 @@ pub struct KeptPress {
 }
 
 /// What survives. Every call returns at once and is carried out in order on the store's own thread;
-/// `Kept` and `KeepFailed` arrive in the inbox.
+/// `Kept`, `KeepFailed` and `CloseNotKept` arrive in the inbox.
 pub trait Store: Send + Sync {
     /// Makes the press durable.
     fn keep(&self, press: KeptPress);

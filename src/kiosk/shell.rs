@@ -149,9 +149,11 @@ impl Shell {
     }
 
     fn start(&mut self) {
-        for kept in std::mem::take(&mut self.parts.restored) {
+        // The newest goes on. Whatever else is there was closed in an earlier run that could not keep the close, or the
+        // newer press would have joined it: it must not take the newer one's place.
+        for kept in std::mem::take(&mut self.parts.restored).into_iter().rev() {
             let KeptPress { incident, origin, pressed_wall_us, presses, acknowledged } = kept;
-            info!(%incident, acknowledged, "an incident of an earlier run is resumed");
+            info!(%incident, acknowledged, "an earlier run has left an incident open");
             self.record.get_or_insert_with(|| Record::kept(incident, origin, pressed_wall_us));
             self.take(Stamped::now(Event::Restored { incident, origin, presses, acknowledged }));
         }
@@ -188,7 +190,9 @@ impl Shell {
             | Event::OutputIs { .. }
             | Event::Acknowledged { .. }
             | Event::Stands { .. } => info!(?event, "event"),
-            Event::KeepFailed { .. } | Event::RecordingFailed { .. } => warn!(?event, "event"),
+            Event::KeepFailed { .. } | Event::CloseNotKept { .. } | Event::RecordingFailed { .. } => {
+                warn!(?event, "event")
+            }
             _ => debug!(?event, "event"),
         }
         // Told every two seconds; a ring of hours of clock would hide what happened.
