@@ -133,6 +133,20 @@ async fn an_older_incident_whose_close_was_not_kept_does_not_take_the_newer_ones
 }
 
 #[tokio::test]
+async fn a_press_in_the_moment_of_the_stop_is_kept_and_sent() {
+    let kiosk = Kiosk::start(vec![]);
+    // Enough before it that a stop which is looked at now and then is seen first.
+    for _ in 0..100 {
+        kiosk.inbox.try_send(Stamped::now(Event::Tick)).expect("room");
+    }
+    let incident = IncidentId::fresh();
+    kiosk.inbox.try_send(Stamped::now(Event::Pressed { origin: PressOrigin::Button, incident })).expect("room");
+    let told = kiosk.stop().await;
+    assert!(told.iter().any(|told| matches!(told, Told::Kept(press) if press.incident == incident)), "{told:?}");
+    assert!(told.into_iter().filter_map(alarm).any(|alarm| alarm.incident == incident));
+}
+
+#[tokio::test]
 async fn the_heartbeat_proves_something() {
     let mut kiosk = Kiosk::start(vec![]).up().await;
     let beat = |told| if let Told::Said(Saying::Heartbeat(beat)) = told { Some(*beat) } else { None };

@@ -144,6 +144,10 @@ impl Shell {
                 }
             }
         }
+        // What happened before the end does not go with it: a press is kept and sent.
+        while let Ok(event) = inbox.try_recv() {
+            self.take(event);
+        }
         // What was noted leaves before the link is closed.
         self.report_marks();
     }

@@ -280,10 +280,11 @@ impl Kiosk {
         }
     }
 
-    /// Stops it as a signal does.
-    pub async fn stop(self) {
+    /// Stops it as a signal does. What the ports were asked and nobody has looked at.
+    pub async fn stop(mut self) -> Vec<Told> {
         self.control.abort();
         self.stop.send(true).expect("the shell lives");
         timeout(BOUND, self.shell).await.expect("it stops in time").expect("it does not panic");
     }
 }
+        std::iter::from_fn(|| self.told.try_recv().ok()).collect()
