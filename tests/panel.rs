@@ -303,6 +303,35 @@ async fn an_edge_that_was_lost_is_seen_by_the_level_and_the_next_press_is_a_pres
     tokio::task::spawn_blocking(move || drop(panel)).await.expect("it ends");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_that_hangs_shows_in_the_age_of_the_last_turn_and_a_lost_panel_does_not() {
+    let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
+    let faulty = Faulty::default();
+    let (board, hangs) = (faulty.sim.board(), Arc::clone(&faulty.hangs));
+    let panel = PanelAdapter::start(wiring(), Arc::new(faulty), inbox).expect("threads");
+    panel.armed(BOUND);
+    let age = || panel.turn_age().unwrap_or_default();
+    // A panel at rest turns every second.
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    let rests = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < rests {
+        assert!(age() < Duration::from_secs(3), "{:?}", age());
+        look.tick().await;
+    }
+    hangs.store(true, Ordering::SeqCst);
+    let end = Instant::now() + BOUND;
+    while age() < Duration::from_secs(4) {
+        assert!(Instant::now() < end, "{:?}", age());
+        look.tick().await;
+    }
+    hangs.store(false, Ordering::SeqCst);
+    board.unplug(true);
+    let lost = async { while !matches!(events.recv().await.expect("the panel lives").event, Event::FaultRaised(_)) {} };
+    timeout(BOUND, lost).await.expect("lost");
+    assert!(age() < Duration::from_secs(3), "{:?}", age());
+    tokio::task::spawn_blocking(move || drop(panel)).await.expect("it ends");
+}
+
 #[test]
 fn a_board_without_the_chip_says_what_it_expected_and_what_it_found() {
     let wiring = Wiring { chip: Some("no-such-chip".to_owned()), ..wiring() };

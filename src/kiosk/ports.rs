@@ -24,6 +24,11 @@ pub trait Panel: Send {
     fn output(&mut self, output: Output, on: bool);
     /// The lines as they are.
     fn look(&self) -> PanelView;
+    /// How long ago the slowest of its threads last turned: the watchdog is fed by it. A part that was told to be lost
+    /// does not count. `None`: not measured.
+    fn turn_age(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// An input of the panel.
@@ -117,6 +122,10 @@ pub trait Media: Send + Sync {
     fn stop_recording(&self, incident: IncidentId);
     /// What can be proved now.
     fn health(&self) -> MediaHealth;
+    /// How long ago whoever watches and rebuilds its parts last turned. `None`: not measured, or not there yet.
+    fn turn_age(&self) -> Option<Duration> {
+        None
+    }
     /// What it consists of.
     fn inventory(&self) -> MediaInventory {
         MediaInventory::default()

@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 
 use super::Stamped;
 use super::ports::{KeptPress, Leg, Link, Media, Panel, Saying, Store};
-use super::progress::{Progress, stalled};
+use super::progress::{Progress, Turns, stalled};
 use super::ring::Ring;
 use super::selftest::full::{Tester, Watchers};
 use super::selftest::hands::Tests;
@@ -325,7 +325,12 @@ impl Shell {
         let heartbeat = self.heartbeat();
         let media = self.parts.media.health();
         let uptime = self.clock.since_boot(Instant::now());
-        self.progress.report(stalled(uptime, media, self.parts.link.loop_age(), &heartbeat.faults));
+        let turns = Turns {
+            panel: self.parts.panel.turn_age(),
+            link: self.parts.link.loop_age(),
+            media: self.parts.media.turn_age(),
+        };
+        self.progress.report(stalled(uptime, media, turns, &heartbeat.faults));
         self.parts.link.say(Saying::Heartbeat(Box::new(heartbeat)));
     }
 

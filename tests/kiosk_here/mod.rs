@@ -11,6 +11,7 @@ use sos::kiosk::control::{Control, Services};
 use sos::kiosk::ports::{
     Board, Configured, Hand, KeptPress, Leg, Link, LivePacket, Media, MediaHealth, Panel, Proof, Saying, Store,
 };
+use sos::kiosk::progress::Progress;
 use sos::kiosk::selftest::full::Tester;
 use sos::kiosk::selftest::parts::{ButtonTest, CameraTest, LampTest, LinkTest};
 use sos::kiosk::selftest::{PartTest, Suite};
@@ -45,13 +46,13 @@ pub enum Told {
     KeyFrame,
     StandBy,
     MakeOffer,
-    Probe(bool),
     HangUp,
+    Probe(bool),
     Proof(LastTest),
 }
 
-#[derive(Clone)]
 /// Every port in one, telling what it is asked.
+#[derive(Clone)]
 pub struct Ports(mpsc::UnboundedSender<Told>);
 
 impl Ports {
@@ -180,6 +181,8 @@ impl Store for Ports {
 pub struct Kiosk {
     pub inbox: Inbox,
     pub socket: PathBuf,
+    /// What the watchdog asks.
+    pub progress: Arc<Progress>,
     told: mpsc::UnboundedReceiver<Told>,
     stop: watch::Sender<bool>,
     shell: JoinHandle<()>,
@@ -198,9 +201,6 @@ impl Kiosk {
         machine: Settings,
         panel: impl FnOnce(&Inbox) -> Option<(Box<dyn Panel>, Arc<dyn Hand>)>,
     ) -> Self {
-        let dir = TempDir::new().expect("a directory");
-        let socket = dir.path().join("run/control.sock");
-    ) -> Self {
         Self::start_all(restored, machine, panel, |_, _| None)
     }
 
@@ -210,6 +210,9 @@ impl Kiosk {
         machine: Settings,
         panel: impl FnOnce(&Inbox) -> Option<(Box<dyn Panel>, Arc<dyn Hand>)>,
         leg: impl FnOnce(&Inbox, &Ports) -> Option<Arc<dyn Leg>>,
+    ) -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let socket = dir.path().join("run/control.sock");
         let (to, told) = mpsc::unbounded_channel();
         let (inbox, events) = mpsc::channel(INBOX_SIZE);
         let (asks, questions) = mpsc::channel(16);
@@ -219,10 +222,10 @@ impl Kiosk {
             Some((panel, hand)) => (panel, Some(hand)),
             None => (Box::new(ports.clone()), None),
         };
+        let leg = leg(&inbox, &ports).unwrap_or_else(|| Arc::new(ports.clone()));
         let tests: Vec<Box<dyn PartTest>> = vec![
             Box::new(CameraTest { asks: asks.clone() }),
             Box::new(LinkTest { asks: asks.clone() }),
-        let leg = leg(&inbox, &ports).unwrap_or_else(|| Arc::new(ports.clone()));
             Box::new(LampTest { asks: asks.clone() }),
             Box::new(ButtonTest { asks: asks.clone(), inbox: inbox.clone() }),
         ];
@@ -251,8 +254,10 @@ impl Kiosk {
             suite,
         };
         let control = tokio::spawn(control.serve(services));
-        let shell = tokio::spawn(Shell::new(setup, parts).run(events, questions, stopped));
-        Self { inbox, socket, told, stop, shell, control, _dir: dir }
+        let shell = Shell::new(setup, parts);
+        let progress = shell.progress();
+        let shell = tokio::spawn(shell.run(events, questions, stopped));
+        Self { inbox, socket, progress, told, stop, shell, control, _dir: dir }
     }
 
     pub async fn up(self) -> Self {
@@ -285,6 +290,6 @@ impl Kiosk {
         self.control.abort();
         self.stop.send(true).expect("the shell lives");
         timeout(BOUND, self.shell).await.expect("it stops in time").expect("it does not panic");
+        std::iter::from_fn(|| self.told.try_recv().ok()).collect()
     }
 }
-        std::iter::from_fn(|| self.told.try_recv().ok()).collect()

@@ -91,6 +91,8 @@ pub struct Hub {
     progress: [AtomicU64; PARTS.len()],
     fed: AtomicU64,
     camera: Mutex<Option<String>>,
+    /// When the supervisor last turned.
+    supervised: AtomicU64,
 }
 
 /// What the hub is made of.
@@ -141,6 +143,7 @@ impl Hub {
             fed: AtomicU64::new(0),
             camera: Mutex::default(),
         }
+            supervised: AtomicU64::new(0),
     }
 
     /// A part has done its work once more.
@@ -151,6 +154,18 @@ impl Hub {
     /// A frame has gone into the encoder.
     pub fn fed(&self) {
         self.fed.store(self.timeline.now(), Ordering::Relaxed);
+    /// The supervisor turns once more.
+    pub fn supervise(&self) {
+        self.supervised.store(self.timeline.now().max(1), Ordering::Relaxed);
+    }
+
+    /// How long ago the supervisor last turned; `None` before the first time.
+    #[must_use]
+    pub fn supervised(&self) -> Option<Duration> {
+        let at = self.supervised.load(Ordering::Relaxed);
+        (at > 0).then(|| Duration::from_nanos(self.timeline.now().saturating_sub(at)))
+    }
+
     }
 
     /// Whether frames go into the encoder and none has come out for a second.

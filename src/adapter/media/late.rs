@@ -203,3 +203,11 @@ impl Media for LateMedia {
         }
     }
 }
+
+    fn turn_age(&self) -> Option<Duration> {
+        match &*lock(&self.state) {
+            State::Here(media) => media.turn_age(),
+            State::Awaited(_) | State::Over => None,
+        }
+    }
+

@@ -308,6 +308,10 @@ impl Media for MediaAdapter {
 
     fn inventory(&self) -> MediaInventory {
         MediaInventory { camera: self.hub.camera(), encoder: Some(self.hub.encoders.inventory()) }
+    fn turn_age(&self) -> Option<Duration> {
+        self.hub.supervised()
+    }
+
     }
 
     fn health(&self) -> MediaHealth {

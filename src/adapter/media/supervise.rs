@@ -26,6 +26,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// A part that has worked for this long is healthy: its next fault waits the first wait again.
 const HEALTHY: Duration = Duration::from_secs(10);
+/// So many broken parts at most are being stopped while another is built.
+const MOST_STOPPING: usize = 8;
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -79,7 +81,8 @@ impl Supervisor {
         let (to, from) = sync_channel(256);
         let ending = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ending);
-        let worker = Worker { settings, hub, input, to: to.clone(), slots: PARTS.map(Slot::new) };
+        let (slots, stopping) = (PARTS.map(Slot::new), Arc::new(()));
+        let worker = Worker { settings, hub, input, to: to.clone(), slots, stopping };
         let thread = std::thread::Builder::new().name("media".into()).spawn(move || worker.run(&from, &end))?;
         Ok(Self { to, ending, thread: Some(thread) })
     }
@@ -138,11 +141,14 @@ impl Worker {
             match from.recv_timeout(LOOK) {
                 Ok(Note::Trouble { slot, generation, why }) => self.trouble(slot, generation, why),
                 Ok(Note::Latency { slot, generation }) => self.latency(slot, generation),
+    /// Held by every thread that stops a broken part.
+    stopping: Arc<()>,
                 Ok(Note::End) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
         self.hub.set_encoder(None);
+            self.hub.supervise();
         for slot in &mut self.slots {
             if let State::Up { built, .. } = take(slot, Instant::now()) {
                 stop(built);
@@ -154,12 +160,13 @@ impl Worker {
         let slot = &mut self.slots[index];
         let progress = self.hub.last_progress(slot.part);
         match &slot.state {
-            State::Down { until } if *until <= Instant::now() => self.bring_up(index),
+            State::Down { until } if *until <= Instant::now() && may_build => self.bring_up(index),
             State::Down { .. } => {}
             State::Up { since, since_running, .. } => {
                 let works = progress.is_some_and(|at| at > *since_running);
                 let idle = if works { self.hub.age(slot.part).unwrap_or_default() } else { since.elapsed() };
                 if since.elapsed() > HEALTHY {
+        let may_build = self.may_build();
                     slot.wait = FIRST_WAIT;
                 }
                 if idle > STALLED {
@@ -182,6 +189,11 @@ impl Worker {
             Part::Picture | Part::Track => return None,
         };
         self.hub.card.get()?.trouble(way)
+    }
+
+    /// A driver that hangs in each stop costs a thread and a pipeline each time: it is lost until some of them end.
+    fn may_build(&self) -> bool {
+        Arc::strong_count(&self.stopping) <= MOST_STOPPING
     }
 
     fn bring_up(&mut self, index: usize) {
@@ -270,7 +282,11 @@ impl Worker {
         slot.wait = (slot.wait * 2).min(LONGEST_WAIT);
         if let State::Up { built, .. } = take(slot, until) {
             // A driver that hangs in its own stop must not stop the supervisor.
-            let stopper = std::thread::Builder::new().name("media-stop".into()).spawn(move || stop(built));
+            let held = Arc::clone(&self.stopping);
+            let stopper = std::thread::Builder::new().name("media-stop".into()).spawn(move || {
+                stop(built);
+                drop(held);
+            });
             if let Err(error) = stopper {
                 warn!(%error, "no thread to stop a broken part");
             }

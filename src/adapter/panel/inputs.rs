@@ -36,6 +36,7 @@ fn read(shared: &Shared, inputs: &mut dyn Inputs, contacts: &mut Contacts, tries
     levels(shared, inputs, contacts, Contacts::opened)?;
     shared.found(Half::Inputs);
     while !shared.stopped() {
+        shared.turned(Half::Inputs);
         let Some(Edge { input, active, at }) = inputs.next(WAIT)? else {
             // Lines that give nothing for a while prove that they are there. And an edge may have been lost, in a
             // buffer that ran over or while the chip was without power: after a release that nobody saw, the next

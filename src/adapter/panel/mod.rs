@@ -125,6 +125,10 @@ impl Panel for PanelAdapter {
     fn look(&self) -> PanelView {
         self.shared.look()
     }
+
+    fn turn_age(&self) -> Option<Duration> {
+        self.shared.turn_age()
+    }
 }
 
 impl Drop for PanelAdapter {
