@@ -392,7 +392,7 @@ fn where_nothing_can_be_kept_the_error_names_the_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_close_that_cannot_be_kept_is_told() {
+async fn a_close_that_cannot_be_kept_is_told_and_no_question_heals_the_fault() {
     let dir = TempDir::new().unwrap();
     let (store, _, _, mut events) = open(dir.path());
     let incident = IncidentId::fresh();
@@ -406,6 +406,8 @@ async fn a_close_that_cannot_be_kept_is_told() {
     let Event::FaultRaised(fault) = event(&mut events).await else { panic!("a fault comes first") };
     assert_eq!(fault.kind, FaultKind::StoreFailed);
     assert!(matches!(event(&mut events).await, Event::CloseNotKept { incident: id, .. } if id == incident));
+    store.ask(move |index| index.next_index(incident)).await.expect("it can be read");
+    assert!(events.try_recv().is_err(), "what can be read need not be written");
 
     other.execute_batch("ROLLBACK").unwrap();
     store.keep_closed(incident);

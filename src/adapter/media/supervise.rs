@@ -121,7 +121,7 @@ impl Slot {
             Part::Picture => FaultKind::CameraLost,
             Part::Microphone => FaultKind::MicrophoneLost,
             Part::Speaker => FaultKind::SpeakerLost,
-            Part::Track => FaultKind::RecordingFailed,
+            Part::Track => FaultKind::RecordingSilent,
         }
     }
 }
@@ -315,4 +315,17 @@ fn stop(built: Built) {
         }
     }
     drop(built.kept);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_part_has_a_fault_of_its_own_that_nobody_else_clears() {
+        let kinds: BTreeSet<FaultKind> = PARTS.map(|part| Slot::new(part).kind()).into();
+        assert_eq!(kinds.len(), PARTS.len());
+        assert!(!kinds.contains(&FaultKind::RecordingFailed), "the recorder's, cleared by the next recording");
+    }
 }
