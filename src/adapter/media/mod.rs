@@ -301,17 +301,15 @@ impl Media for MediaAdapter {
     }
 
     fn stop_recording(&self, incident: IncidentId) {
-        if !self.hub.stop_recording(incident) {
-            self.overrun(incident);
-        }
+        self.hub.stop_recording(incident);
     }
 
     fn inventory(&self) -> MediaInventory {
         MediaInventory { camera: self.hub.camera(), encoder: Some(self.hub.encoders.inventory()) }
-    fn turn_age(&self) -> Option<Duration> {
-        self.hub.supervised()
     }
 
+    fn turn_age(&self) -> Option<Duration> {
+        self.hub.supervised()
     }
 
     fn health(&self) -> MediaHealth {
