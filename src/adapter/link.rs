@@ -1,5 +1,7 @@
 //! The link to the centre (port [`Link`]) over MQTT: envelopes, echo and clock offset, de-duplication.
 
+mod leaving;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
+use self::leaving::Leaving;
 use crate::kiosk::ports::{Leg, Link, Saying};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
@@ -56,6 +59,7 @@ struct Shared {
     moved: AtomicBool,
     trouble: Mutex<Option<String>>,
     kiosk: KioskId,
+    leaving: Mutex<Leaving>,
     envelopes: Envelopes,
     clock: Mutex<Clock>,
     inbox: Inbox,
@@ -133,6 +137,7 @@ impl LinkAdapter {
                 tls: settings.tls.clone(),
                 subscriptions: vec![Down::all_of(&settings.kiosk), topic::CENTRE_STATE.to_owned()],
                 will: Some((state_topic.clone(), encode(&envelopes.wrap(state(false)))?)),
+            leaving: Mutex::default(),
                 birth: Some((state_topic, encode(&envelopes.wrap(state(true)))?)),
             },
             happenings,
@@ -166,11 +171,9 @@ impl Link for LinkAdapter {
     fn say(&self, saying: Saying) {
         match saying {
             Saying::Alarm(alarm) => {
-                // Fresh: the machine itself sends again until the centre acknowledges.
-                if self.publish(Up::Alarm, &*alarm, Kind::Fresh) {
-                    let (incident, attempt) = (alarm.incident, alarm.attempt);
-                    self.shared.report(Event::AlarmSent { incident, attempt });
-                }
+                // Fresh: the machine itself sends again until the centre acknowledges. Taken by the line is not sent.
+                let mark = self.shared.leaving().goes(alarm.incident, alarm.attempt);
+                self.publish(Up::Alarm, &*alarm, Kind::Marked(mark));
             }
             Saying::Report(report) => {
                 self.publish(Up::Event, &*report, Kind::Kept);
@@ -231,6 +234,10 @@ impl Shared {
         if let Err(error) = &sent {
             warn!(%error, kind = kind.level(), "link: not sent");
         }
+    fn leaving(&self) -> MutexGuard<'_, Leaving> {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
         sent.is_ok()
     }
 
@@ -243,9 +250,7 @@ impl Shared {
     }
 
     fn report(&self, event: Event) {
-        if self.inbox.try_send(Stamped::now(event)).is_err() {
-            warn!("link: the shell does not keep up");
-        }
+        self.tell(Stamped::now(event));
     }
 
     fn echoed(&self, echo: &Echo) {
@@ -289,6 +294,11 @@ impl LinkReader {
                     happening = self.queue.recv() => match happening {
                         Some(happening) => self.happened(happening, &*leg),
                         None => return,
+            Happening::Sent { mark, at } => {
+                if let Some(event) = self.shared.leaving().gone(mark) {
+                    self.shared.tell(Stamped { at, event });
+                }
+            }
                     },
                 }
             }

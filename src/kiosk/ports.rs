@@ -152,7 +152,7 @@ pub trait Leg: Send + Sync {
 /// Something to say to the centre.
 #[derive(Debug, Clone)]
 pub enum Saying {
-    /// The alarm. When it is in the socket, `AlarmSent` arrives in the inbox.
+    /// The alarm. When a connection has taken it, `AlarmSent` arrives in the inbox.
     Alarm(Box<Alarm>),
     /// A report; kept and resent until the broker has it.
     Report(Box<IncidentEvent>),
