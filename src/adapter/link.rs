@@ -1,5 +1,6 @@
 //! The link to the centre (port [`Link`]) over MQTT: envelopes, echo and clock offset, de-duplication.
 
+mod clock;
 mod leaving;
 
 use std::collections::VecDeque;
@@ -12,13 +13,14 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
+use self::clock::Clock;
 use self::leaving::Leaving;
 use crate::kiosk::ports::{Leg, Link, Saying};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
 use crate::machine::selftest::TestEvent;
 use crate::mqtt::{self, Client, Happening, Kind};
-use crate::wire::down::{AlarmAck, CentreState, Echo, Order, OrderKind, SignalDown};
+use crate::wire::down::{AlarmAck, CentreState, Order, OrderKind, SignalDown};
 use crate::wire::topic::{self, Down, Up};
 use crate::wire::up::{KioskState, Place};
 use crate::wire::{BootId, Envelope, KioskId, MessageId, decode, encode, limits};
@@ -27,8 +29,6 @@ use crate::wire::{BootId, Envelope, KioskId, MessageId, decode, encode, limits};
 const HAPPENINGS: usize = 256;
 /// The reader's loop turns at least this often, so that its standstill can be told from silence.
 const TURN: Duration = Duration::from_secs(1);
-/// Echoes the clock offset is taken from: the one with the shortest round trip counts.
-const OFFSETS: usize = 8;
 
 /// Who speaks, and where from.
 #[derive(Clone)]
@@ -59,9 +59,9 @@ struct Shared {
     moved: AtomicBool,
     trouble: Mutex<Option<String>>,
     kiosk: KioskId,
-    leaving: Mutex<Leaving>,
     envelopes: Envelopes,
     clock: Mutex<Clock>,
+    leaving: Mutex<Leaving>,
     inbox: Inbox,
 }
 
@@ -70,15 +70,6 @@ pub struct Envelopes {
     boot: BootId,
     started: Instant,
     sequence: AtomicU64,
-}
-
-#[derive(Default)]
-struct Clock {
-    /// When the reader's loop last turned.
-    turned: Option<Instant>,
-    echoed: Option<Instant>,
-    /// (round trip, offset), microseconds, newest last.
-    samples: VecDeque<(i64, i64)>,
 }
 
 impl Envelopes {
@@ -137,7 +128,6 @@ impl LinkAdapter {
                 tls: settings.tls.clone(),
                 subscriptions: vec![Down::all_of(&settings.kiosk), topic::CENTRE_STATE.to_owned()],
                 will: Some((state_topic.clone(), encode(&envelopes.wrap(state(false)))?)),
-            leaving: Mutex::default(),
                 birth: Some((state_topic, encode(&envelopes.wrap(state(true)))?)),
             },
             happenings,
@@ -149,6 +139,7 @@ impl LinkAdapter {
             kiosk: settings.kiosk,
             envelopes,
             clock: Mutex::default(),
+            leaving: Mutex::default(),
             inbox,
         });
         let reader = LinkReader {
@@ -199,7 +190,7 @@ impl Link for LinkAdapter {
     }
 
     fn echo_age(&self) -> Option<Duration> {
-        self.shared.clock().echoed.map(|at| at.elapsed())
+        self.shared.clock().echo_age()
     }
 
     fn trouble(&self) -> Option<String> {
@@ -207,11 +198,11 @@ impl Link for LinkAdapter {
     }
 
     fn loop_age(&self) -> Option<Duration> {
-        self.shared.clock().turned.map(|at| at.elapsed())
+        self.shared.clock().turn_age()
     }
 
     fn clock_offset_us(&self) -> Option<i64> {
-        self.shared.clock().samples.iter().min().map(|&(_, offset)| offset)
+        self.shared.clock().offset_us()
     }
 }
 
@@ -234,10 +225,6 @@ impl Shared {
         if let Err(error) = &sent {
             warn!(%error, kind = kind.level(), "link: not sent");
         }
-    fn leaving(&self) -> MutexGuard<'_, Leaving> {
-        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
         sent.is_ok()
     }
 
@@ -249,24 +236,17 @@ impl Shared {
         }
     }
 
+    fn leaving(&self) -> MutexGuard<'_, Leaving> {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn report(&self, event: Event) {
         self.tell(Stamped::now(event));
     }
 
-    fn echoed(&self, echo: &Echo) {
-        let now = wall_us();
-        let round_trip = now - echo.kiosk_wall_us;
-        if !(0..=10_000_000).contains(&round_trip) {
-            // The wall clock was set in between.
-            self.clock().samples.clear();
-            return;
-        }
-        let offset = echo.received_wall_us - (echo.kiosk_wall_us + round_trip / 2);
-        let mut clock = self.clock();
-        clock.echoed = Some(Instant::now());
-        clock.samples.push_back((round_trip, offset));
-        if clock.samples.len() > OFFSETS {
-            clock.samples.pop_front();
+    fn tell(&self, event: Stamped) {
+        if self.inbox.try_send(event).is_err() {
+            warn!("link: the shell does not keep up");
         }
     }
 }
@@ -288,17 +268,12 @@ impl LinkReader {
         tokio::spawn(async move {
             let mut turn = tokio::time::interval(TURN);
             loop {
-                self.shared.clock().turned = Some(Instant::now());
+                self.shared.clock().turns(wall_us(), Instant::now());
                 tokio::select! {
                     _ = turn.tick() => {}
                     happening = self.queue.recv() => match happening {
                         Some(happening) => self.happened(happening, &*leg),
                         None => return,
-            Happening::Sent { mark, at } => {
-                if let Some(event) = self.shared.leaving().gone(mark) {
-                    self.shared.tell(Stamped { at, event });
-                }
-            }
                     },
                 }
             }
@@ -319,6 +294,11 @@ impl LinkReader {
                 // Another reason why it is still down is for people alone.
                 if std::mem::take(&mut self.up) {
                     self.shared.report(Event::LinkDown);
+                }
+            }
+            Happening::Sent { mark, at } => {
+                if let Some(event) = self.shared.leaving().gone(mark) {
+                    self.shared.tell(Stamped { at, event });
                 }
             }
             Happening::Message { topic, payload, .. } => {
@@ -352,7 +332,7 @@ impl LinkReader {
             }
             Down::Echo => {
                 if let Some(echo) = self.open(payload)? {
-                    self.shared.echoed(&echo);
+                    self.shared.clock().echoed(&echo, wall_us(), Instant::now());
                 }
             }
             Down::Signal => match self.open(payload)? {
@@ -373,7 +353,7 @@ impl LinkReader {
     }
 
     fn order(&self, order: Order) -> Result<(), String> {
-        let late = wall_us() + self.offset() - order.expires_wall_us;
+        let late = self.shared.clock().centre_wall_us(wall_us(), Instant::now()) - order.expires_wall_us;
         if late > 0 {
             return Err(format!("order came {late} us after its expiry"));
         }
@@ -384,10 +364,6 @@ impl LinkReader {
             OrderKind::Switch { incident, output, on } => Event::Switch { incident, output, on },
         });
         Ok(())
-    }
-
-    fn offset(&self) -> i64 {
-        self.shared.clock().samples.iter().min().map_or(0, |&(_, offset)| offset)
     }
 
     /// The message, or `None` if it was seen before.
