@@ -228,7 +228,8 @@ impl Task {
     async fn open(&self) -> Result<(Standing, String), String> {
         let addresses =
             if self.settings.addresses.is_empty() { own_addresses() } else { self.settings.addresses.clone() };
-        let opening = Opening { addresses: &addresses, port: 0, udp: self.settings.udp, tcp_listen: false };
+        let udp = self.settings.udp;
+        let opening = Opening { addresses: &addresses, port: 0, udp, tcp_listen: false, lenient: true };
         let (sockets, incoming) = Sockets::open(&opening).await.map_err(|e| e.to_string())?;
         let now = Instant::now();
         let (session, sdp) = Session::offer(now, &sockets.candidates()).map_err(|e| e.to_string())?;
@@ -240,8 +241,8 @@ impl Task {
             next_drive: now,
             give_up: Some(now + OFFER_LASTS),
             tcp: None,
-            up: false,
             answered: false,
+            up: false,
         };
         Ok((standing, sdp))
     }
@@ -257,8 +258,8 @@ impl Task {
             debug!(%id, %error, "leg: answer not taken");
             return;
         }
-        let now = Instant::now();
         standing.answered = true;
+        let now = Instant::now();
         standing.give_up = Some(now + CONNECT_WITHIN);
         if self.settings.tcp {
             let wait = if self.settings.udp { TCP_AFTER } else { Duration::ZERO };
