@@ -104,6 +104,8 @@ struct Slot {
     generation: u64,
     wait: Duration,
     fault: Option<String>,
+    /// Whether anything was told. Before, somebody else may have told the part to be lost (`late`).
+    told: bool,
 }
 
 enum State {
@@ -113,7 +115,14 @@ enum State {
 
 impl Slot {
     fn new(part: Part) -> Self {
-        Self { part, state: State::Down { until: Instant::now() }, generation: 0, wait: FIRST_WAIT, fault: None }
+        Self {
+            part,
+            state: State::Down { until: Instant::now() },
+            generation: 0,
+            wait: FIRST_WAIT,
+            fault: None,
+            told: false,
+        }
     }
 
     fn kind(&self) -> FaultKind {
@@ -132,23 +141,23 @@ struct Worker {
     input: Arc<VoiceInput>,
     to: SyncSender<Note>,
     slots: [Slot; PARTS.len()],
+    /// Held by every thread that stops a broken part.
+    stopping: Arc<()>,
 }
 
 impl Worker {
     fn run(mut self, from: &Receiver<Note>, ending: &AtomicBool) {
         while !ending.load(Ordering::Relaxed) {
+            self.hub.supervise();
             (0..self.slots.len()).for_each(|slot| self.look(slot));
             match from.recv_timeout(LOOK) {
                 Ok(Note::Trouble { slot, generation, why }) => self.trouble(slot, generation, why),
                 Ok(Note::Latency { slot, generation }) => self.latency(slot, generation),
-    /// Held by every thread that stops a broken part.
-    stopping: Arc<()>,
                 Ok(Note::End) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
         self.hub.set_encoder(None);
-            self.hub.supervise();
         for slot in &mut self.slots {
             if let State::Up { built, .. } = take(slot, Instant::now()) {
                 stop(built);
@@ -157,6 +166,7 @@ impl Worker {
     }
 
     fn look(&mut self, index: usize) {
+        let may_build = self.may_build();
         let slot = &mut self.slots[index];
         let progress = self.hub.last_progress(slot.part);
         match &slot.state {
@@ -166,19 +176,24 @@ impl Worker {
                 let works = progress.is_some_and(|at| at > *since_running);
                 let idle = if works { self.hub.age(slot.part).unwrap_or_default() } else { since.elapsed() };
                 if since.elapsed() > HEALTHY {
-        let may_build = self.may_build();
                     slot.wait = FIRST_WAIT;
                 }
                 if idle > STALLED {
                     let why = self.card_trouble(index);
                     let why = why.unwrap_or_else(|| format!("nothing for {} ms", idle.as_millis()));
                     self.break_down(index, why);
-                } else if works && slot.fault.take().is_some() {
-                    info!(part = ?slot.part, "works again");
+                } else if works && (slot.fault.take().is_some() || !slot.told) {
+                    slot.told = true;
+                    info!(part = ?slot.part, "works");
                     report(&self.hub.inbox, Event::FaultCleared(slot.kind()));
                 }
             }
         }
+    }
+
+    /// A driver that hangs in each stop costs a thread and a pipeline each time: it is lost until some of them end.
+    fn may_build(&self) -> bool {
+        Arc::strong_count(&self.stopping) <= MOST_STOPPING
     }
 
     /// What the sound card says of a part that rests on it.
@@ -189,11 +204,6 @@ impl Worker {
             Part::Picture | Part::Track => return None,
         };
         self.hub.card.get()?.trouble(way)
-    }
-
-    /// A driver that hangs in each stop costs a thread and a pipeline each time: it is lost until some of them end.
-    fn may_build(&self) -> bool {
-        Arc::strong_count(&self.stopping) <= MOST_STOPPING
     }
 
     fn bring_up(&mut self, index: usize) {
@@ -296,6 +306,7 @@ impl Worker {
         }
         if slot.fault.is_none() {
             warn!(part = ?slot.part, why, "lost");
+            slot.told = true;
             report(&self.hub.inbox, Event::FaultRaised(Fault { kind: slot.kind(), detail: why.clone() }));
         }
         slot.fault = Some(why);
