@@ -318,6 +318,7 @@ fn prevents(kind: FaultKind) -> bool {
         | FaultKind::SpeakerLost
         | FaultKind::StoreFailed
         | FaultKind::RecordingFailed
+        | FaultKind::RecordingSilent
         | FaultKind::LegDown
         | FaultKind::CameraFrozen
         | FaultKind::CameraCovered
@@ -344,6 +345,7 @@ pub fn fault_name(kind: FaultKind) -> &'static str {
         FaultKind::SpeakerLost => "loudspeaker lost",
         FaultKind::StoreFailed => "the store does not keep",
         FaultKind::RecordingFailed => "recording failed",
+        FaultKind::RecordingSilent => "recordings without sound",
         FaultKind::DeliveryFailed => "delivery to the centre failed",
         FaultKind::LegDown => "media leg down",
         FaultKind::CameraFrozen => "camera frozen",

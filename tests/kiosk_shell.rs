@@ -6,19 +6,20 @@ mod kiosk_here;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use kiosk_here::{BOUND, Kiosk, Told};
 use sos::control::{Answer, MAX_LINE, PhaseName};
-use sos::kiosk::Stamped;
 use sos::kiosk::control::{Control, ControlError};
-use sos::kiosk::ports::{KeptPress, Saying};
+use sos::kiosk::ports::{Hand, Input, KeptPress, Panel, PanelView, Saying};
 use sos::kiosk::stop::{Signals, Stopping};
-use sos::machine::Event;
+use sos::kiosk::{Inbox, Stamped};
 use sos::machine::words::{Lamp, Light, Prompt};
-use sos::wire::IncidentId;
+use sos::machine::{Event, Settings};
 use sos::wire::down::Standing;
 use sos::wire::up::{Alarm, IncidentReport, Mark, PressOrigin};
+use sos::wire::{IncidentId, Output};
 
 fn alarm(told: Told) -> Option<Alarm> {
     if let Told::Said(Saying::Alarm(alarm)) = told { Some(*alarm) } else { None }
@@ -112,6 +113,66 @@ async fn an_incident_of_an_earlier_run_is_resumed_before_anything_else() {
     assert_eq!(sent.pressed_mono_us, None);
     let again = kiosk.until(alarm).await;
     assert_eq!(again.attempt, 2, "resent by the timer");
+    kiosk.stop().await;
+}
+
+#[tokio::test]
+async fn an_older_incident_whose_close_was_not_kept_does_not_take_the_newer_ones_place() {
+    let kept = |pressed_wall_us, acknowledged| {
+        let (incident, origin) = (IncidentId::fresh(), PressOrigin::Button);
+        KeptPress { incident, origin, pressed_wall_us, presses: 1, acknowledged }
+    };
+    let (older, newer) = (kept(1_700_000_000_000_000, true), kept(1_700_000_900_000_000, false));
+    let mut kiosk = Kiosk::start(vec![older.clone(), newer.clone()]);
+    let sent = kiosk.until(alarm).await;
+    assert_eq!((sent.incident, sent.pressed_wall_us), (newer.incident, newer.pressed_wall_us));
+    let closed = kiosk.until(|told| if let Told::KeptClosed(id) = told { Some(id) } else { None }).await;
+    assert_eq!(closed, older.incident);
+    let again = kiosk.until(alarm).await;
+    assert_eq!(again.incident, newer.incident, "it goes on");
+    kiosk.stop().await;
+}
+
+#[tokio::test]
+async fn a_press_in_the_moment_of_the_stop_is_kept_and_sent() {
+    let kiosk = Kiosk::start(vec![]);
+    // Enough before it that a stop which is looked at now and then is seen first.
+    for _ in 0..100 {
+        kiosk.inbox.try_send(Stamped::now(Event::Tick)).expect("room");
+    }
+    let incident = IncidentId::fresh();
+    kiosk.inbox.try_send(Stamped::now(Event::Pressed { origin: PressOrigin::Button, incident })).expect("room");
+    let told = kiosk.stop().await;
+    assert!(told.iter().any(|told| matches!(told, Told::Kept(press) if press.incident == incident)), "{told:?}");
+    assert!(told.into_iter().filter_map(alarm).any(|alarm| alarm.incident == incident));
+}
+
+/// A panel one of whose threads hangs in the kernel.
+struct Hung;
+
+impl Panel for Hung {
+    fn lamp(&mut self, _lamp: Lamp, _light: Light, _pressed: Option<Instant>) {}
+    fn output(&mut self, _output: Output, _on: bool) {}
+    fn look(&self) -> PanelView {
+        PanelView::default()
+    }
+    fn turn_age(&self) -> Option<Duration> {
+        Some(Duration::from_secs(9))
+    }
+}
+
+struct NoHand;
+
+impl Hand for NoHand {
+    fn set(&self, _input: Input, _active: bool) {}
+}
+
+#[tokio::test]
+async fn a_button_that_hangs_is_no_progress() {
+    let hung = |_: &Inbox| Some((Box::new(Hung) as Box<dyn Panel>, Arc::new(NoHand) as Arc<dyn Hand>));
+    let mut kiosk = Kiosk::start_with(vec![], Settings::default(), hung);
+    kiosk.until(|told| matches!(told, Told::Said(Saying::Heartbeat(_))).then_some(())).await;
+    assert_eq!(kiosk.progress.check(), Err("the panel's thread has not turned for 9.0 s".to_owned()));
     kiosk.stop().await;
 }
 

@@ -37,6 +37,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (output(), any::<bool>()).prop_map(|(output, on)| Event::OutputIs { output, on }),
         1 => id().prop_map(|incident| Event::Kept { incident }),
         1 => id().prop_map(|incident| Event::KeepFailed { incident, why: "full".to_owned() }),
+        1 => id().prop_map(|incident| Event::CloseNotKept { incident, why: "full".to_owned() }),
         1 => (id(), any::<bool>(), any::<u32>()).prop_map(|(incident, acknowledged, presses)| Event::Restored {
             incident,
             origin: PressOrigin::Button,
@@ -80,6 +81,7 @@ struct World {
     voice: bool,
     standing: Option<Standing>,
     leg: bool,
+    hung_up: bool,
     recording: BTreeSet<IncidentId>,
     faults: BTreeSet<FaultKind>,
     outputs: BTreeSet<Output>,
@@ -109,7 +111,7 @@ impl World {
                     assert!(!self.gate && !self.voice && self.recording.is_empty(), "something was left: {self:?}");
                     self.open = Some(*incident);
                     self.standing = None;
-                    self.acknowledged = false;
+                    (self.acknowledged, self.hung_up) = (false, false);
                 }
                 assert_eq!(self.open, Some(*incident), "an alarm of an incident that is not the open one");
             }
@@ -123,6 +125,7 @@ impl World {
                 self.gate = true;
             }
             Effect::CloseGate => self.gate = false,
+            Effect::HangUp => self.hung_up = true,
             Effect::ForceKeyFrame => assert!(self.gate, "a key frame for nobody"),
             Effect::Voice { open } => {
                 assert!(!open || self.standing == Some(Standing::Answered), "a voice unanswered: {self:?}");
@@ -152,6 +155,7 @@ impl World {
         assert_eq!(self.gate, self.open.is_some() && self.leg, "gate: {self:?}");
         let talking = self.open.is_some() && self.standing == Some(Standing::Answered);
         assert_eq!(self.voice, talking, "voice: {self:?}");
+        assert!(self.open.is_none() || !self.hung_up, "hung up in an alarm: {self:?}");
         assert!(self.open.is_some() || self.recording.is_empty());
         assert!(self.open.is_some() || self.outputs.is_empty(), "on without an incident: {self:?}");
         assert_eq!(machine.faults().iter().map(|fault| fault.kind).collect::<BTreeSet<_>>(), self.faults);

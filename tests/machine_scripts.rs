@@ -83,6 +83,7 @@ fn parse_event(text: &str, presses: &mut u32) -> Event {
         "is" => Event::OutputIs { output: output(words[1]), on: words[2] == "on" },
         "kept" => Event::Kept { incident: incident() },
         "keepfailed" => Event::KeepFailed { incident: incident(), why: "disk full".to_owned() },
+        "closenotkept" => Event::CloseNotKept { incident: incident(), why: "disk full".to_owned() },
         "restored" => Event::Restored {
             incident: incident(),
             origin: PressOrigin::Button,
@@ -169,6 +170,7 @@ fn say(effect: &Effect) -> String {
         Effect::Speak(prompt) => format!("say {prompt:?}"),
         Effect::OpenGate => "open gate".to_owned(),
         Effect::CloseGate => "close gate".to_owned(),
+        Effect::HangUp => "hang up".to_owned(),
         Effect::ForceKeyFrame => "key frame".to_owned(),
         Effect::Voice { open } => format!("voice {}", if *open { "open" } else { "closed" }),
         Effect::MakeOffer => "make offer".to_owned(),
@@ -194,7 +196,7 @@ fn expect_with(settings: Settings, script: &str, lines: &str) {
 
 const UP: &str = "0s linkup; 0s centre; 0s legup;";
 /// What closing does, without its time and its verdict.
-const CLOSING: &str = "voice closed, close gate, Sent off, Answered off, stop recording A, keep-closed A";
+const CLOSING: &str = "voice closed, close gate, hang up, Sent off, Answered off, stop recording A, keep-closed A";
 
 #[test]
 fn a_press_does_everything_at_once_and_in_order() {
@@ -225,6 +227,23 @@ fn an_offer_travels_in_every_resend_until_the_leg_is_up() {
          1.6s: open gate
          2.1s: alarm A #4 presses 1",
     );
+}
+
+#[test]
+fn a_dead_offer_travels_no_more_and_the_next_one_does() {
+    let told = play("0s linkup; 0s centre; 0s press; 1s offer; 8s offer; 30s tick");
+    let with = |from: f64, to: f64| {
+        let times = told
+            .lines()
+            .map(|line| line.split_once(": ").expect("a line"))
+            .map(|(time, did)| (time.trim_end_matches('s').parse::<f64>().expect("a time"), did));
+        let alarms = times.filter(|(time, did)| (from..to).contains(time) && did.contains("alarm A"));
+        alarms.map(|(_, did)| did.contains("with offer")).collect::<Vec<_>>()
+    };
+    for (from, to, travels) in [(1.0, 4.0, true), (4.0, 8.0, false), (8.0, 11.0, true), (11.0, 30.0, false)] {
+        let sent = with(from, to);
+        assert!(!sent.is_empty() && sent.iter().all(|with| *with == travels), "{from} to {to}: {told}");
+    }
 }
 
 #[test]
@@ -443,6 +462,12 @@ fn a_restored_and_acknowledged_incident_asks_how_it_stands() {
              0.1s: {CLOSING} None, report A closed, say Closed"
         ),
     );
+}
+
+#[test]
+fn a_close_that_was_not_kept_is_kept_again() {
+    let told = play(&format!("{UP} 0s closenotkept A; 11s closenotkept A; 40s tick"));
+    assert_eq!(told, "10s: keep-closed A None\n21s: keep-closed A None");
 }
 
 #[test]

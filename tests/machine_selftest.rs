@@ -108,6 +108,7 @@ fn say(effect: &Effect) -> Option<String> {
         Effect::SendAlarm { attempt, .. } => format!("ALARM {attempt}"),
         Effect::OpenGate => "gate open".to_owned(),
         Effect::CloseGate => "gate shut".to_owned(),
+        Effect::HangUp => "hang up".to_owned(),
         Effect::MakeOffer => "make offer".to_owned(),
         Effect::Keep { .. } => "keep".to_owned(),
         Effect::StartRecording { .. } => "record".to_owned(),
@@ -138,7 +139,7 @@ fn a_new_kiosk_is_tested_after_ten_minutes_and_proved_by_it() {
     kiosk.test(TestEvent::Heard(Heard { level_db: -3, delay_ms: 80 }));
     assert_eq!(kiosk.did(), "", "the centre has its say as well");
     kiosk.test(TestEvent::Over { test: TEST, seen: GOOD });
-    assert_eq!(kiosk.did(), "probe off, gate shut, Call Passed, ended good");
+    assert_eq!(kiosk.did(), "probe off, gate shut, hang up, Call Passed, ended good");
     let last = kiosk.machine.last_test().expect("a result");
     assert_eq!(last.ended_wall_us, NOON_US + 600_000_000);
     assert!(
@@ -259,7 +260,7 @@ fn a_test_call_is_said_again_like_an_alarm_and_fails_when_nobody_answers() {
     kiosk.until(604);
     assert_eq!(kiosk.did(), "call 2, call 3, call 4");
     kiosk.until(626);
-    assert!(kiosk.did().ends_with("gate shut, Call Failed, ended bad, Fault On"));
+    assert!(kiosk.did().ends_with("gate shut, hang up, Call Failed, ended bad, Fault On"));
 }
 
 #[test]
@@ -295,7 +296,7 @@ fn without_a_standby_leg_the_offer_travels_in_the_test_call() {
     assert_eq!(kiosk.did(), "gate open, probe on");
     kiosk.test(TestEvent::Heard(Heard { level_db: -3, delay_ms: 80 }));
     kiosk.test(TestEvent::Over { test: TEST, seen: GOOD });
-    assert_eq!(kiosk.did(), "probe off, gate shut, Call Passed, ended good");
+    assert_eq!(kiosk.did(), "probe off, gate shut, hang up, Call Passed, ended good");
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn line(name: &str, port: u16, subscribe: &str) -> (Client, mpsc::Receiver<Happe
     (mqtt::start(settings, to), happenings)
 }
 
-async fn until(happenings: &mut mpsc::Receiver<Happening>, what: &str, fits: impl Fn(&Happening) -> bool) {
+async fn until(happenings: &mut mpsc::Receiver<Happening>, what: &str, mut fits: impl FnMut(&Happening) -> bool) {
     let reached = async { while !fits(&happenings.recv().await.expect("the line lives")) {} };
     timeout(BOUND, reached).await.unwrap_or_else(|_| panic!("{what} did not come"));
 }
@@ -80,6 +80,26 @@ async fn what_is_kept_arrives_after_the_brokers_death_and_what_is_fresh_does_not
     timeout(BOUND, reached).await.unwrap_or_else(|_| panic!("what was kept did not come"));
     got.sort();
     assert_eq!(got, ["three", "two"]);
+}
+
+#[tokio::test]
+async fn sent_is_told_of_what_a_connection_has_taken_and_of_nothing_else() {
+    let (dir, port) = (tempfile::tempdir().unwrap(), free_port().unwrap());
+    let (sender, mut heard) = line("sender", port, "none");
+    sender.publish("news/a".to_owned(), b"lost".to_vec(), false, Kind::Marked(1)).unwrap();
+    until(&mut heard, "down", down).await;
+    let _broker = broker(dir.path(), port);
+    until(&mut heard, "up", up).await;
+    sender.publish("news/a".to_owned(), b"unmarked".to_vec(), false, Kind::Fresh).unwrap();
+    sender.publish("news/a".to_owned(), b"there".to_vec(), false, Kind::Marked(2)).unwrap();
+    let mut marks = vec![];
+    let sent = |h: &Happening| {
+        let Happening::Sent { mark, .. } = h else { return false };
+        marks.push(*mark);
+        true
+    };
+    until(&mut heard, "sent", sent).await;
+    assert_eq!(marks, [2]);
 }
 
 #[tokio::test]

@@ -4,14 +4,16 @@
 mod kiosk_here;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use kiosk_here::{BOUND, Kiosk, Told};
 use sos::adapter::panel::{
-    Bias, Driver, Gpiocdev, InputLine, Line, OutputLine, PanelAdapter, Role, Rppal, Sim, SimBoard, Wiring, make_safe,
+    Bias, Driver, Edge, Gpiocdev, InputLine, Inputs, Line, OutputLine, Outputs, PanelAdapter, PanelError, Role, Rppal,
+    Sim, SimBoard, Wiring, make_safe,
 };
 use sos::control::{Answer, Request, Status};
-use sos::kiosk::ports::{Hand, Input};
+use sos::kiosk::ports::{Hand, Input, Panel};
 use sos::kiosk::{INBOX_SIZE, Stamped};
 use sos::machine::words::Lamp;
 use sos::machine::{Event, Settings};
@@ -238,6 +240,95 @@ async fn a_line_that_chatters_does_not_flood() {
     }
     assert!(matches!(last, Some(Event::Pressed { origin: PressOrigin::Button, .. })), "{last:?}");
     assert!(count <= 1001, "{count}");
+    tokio::task::spawn_blocking(move || drop(panel)).await.expect("it ends");
+}
+
+/// A board whose edges are lost, or whose driver hangs, while somebody says so.
+#[derive(Clone, Default)]
+struct Faulty {
+    sim: Sim,
+    loses: Arc<AtomicBool>,
+    hangs: Arc<AtomicBool>,
+}
+
+struct FaultyInputs(Box<dyn Inputs>, Faulty);
+
+impl Driver for Faulty {
+    fn name(&self) -> &'static str {
+        "faulty"
+    }
+    fn open_inputs(&self, wiring: &Wiring) -> Result<Box<dyn Inputs>, PanelError> {
+        Ok(Box::new(FaultyInputs(self.sim.open_inputs(wiring)?, self.clone())))
+    }
+    fn open_outputs(&self, wiring: &Wiring) -> Result<Box<dyn Outputs>, PanelError> {
+        self.sim.open_outputs(wiring)
+    }
+}
+
+impl Inputs for FaultyInputs {
+    fn active(&mut self, input: Input) -> Result<bool, PanelError> {
+        self.0.active(input)
+    }
+    fn next(&mut self, within: Duration) -> Result<Option<Edge>, PanelError> {
+        while self.1.hangs.load(Ordering::SeqCst) {
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        let edge = self.0.next(within)?;
+        Ok(edge.filter(|_| !self.1.loses.load(Ordering::SeqCst)))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_that_was_lost_is_seen_by_the_level_and_the_next_press_is_a_press() {
+    let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
+    let faulty = Faulty::default();
+    let (board, loses) = (faulty.sim.board(), Arc::clone(&faulty.loses));
+    let panel = PanelAdapter::start(wiring(), Arc::new(faulty), inbox).expect("threads");
+    panel.armed(BOUND);
+    let mut next = async || timeout(BOUND, events.recv()).await.expect("in time").expect("the panel lives").event;
+    board.set(Input::Button, true);
+    assert!(matches!(next().await, Event::Pressed { .. }));
+    loses.store(true, Ordering::SeqCst);
+    board.set(Input::Button, false);
+    assert_eq!(next().await, Event::Released { origin: PressOrigin::Button });
+    loses.store(false, Ordering::SeqCst);
+    board.set(Input::Button, true);
+    assert!(matches!(next().await, Event::Pressed { .. }), "not told before");
+    board.set(Input::Button, false);
+    assert_eq!(next().await, Event::Released { origin: PressOrigin::Button });
+    // The edge of a press is lost: as at the start, the release tells that it was one.
+    loses.store(true, Ordering::SeqCst);
+    board.set(Input::Button, true);
+    assert!(matches!(next().await, Event::HeldAtStart { .. }));
+    tokio::task::spawn_blocking(move || drop(panel)).await.expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_that_hangs_shows_in_the_age_of_the_last_turn_and_a_lost_panel_does_not() {
+    let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
+    let faulty = Faulty::default();
+    let (board, hangs) = (faulty.sim.board(), Arc::clone(&faulty.hangs));
+    let panel = PanelAdapter::start(wiring(), Arc::new(faulty), inbox).expect("threads");
+    panel.armed(BOUND);
+    let age = || panel.turn_age().unwrap_or_default();
+    // A panel at rest turns every second.
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    let rests = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < rests {
+        assert!(age() < Duration::from_secs(3), "{:?}", age());
+        look.tick().await;
+    }
+    hangs.store(true, Ordering::SeqCst);
+    let end = Instant::now() + BOUND;
+    while age() < Duration::from_secs(4) {
+        assert!(Instant::now() < end, "{:?}", age());
+        look.tick().await;
+    }
+    hangs.store(false, Ordering::SeqCst);
+    board.unplug(true);
+    let lost = async { while !matches!(events.recv().await.expect("the panel lives").event, Event::FaultRaised(_)) {} };
+    timeout(BOUND, lost).await.expect("lost");
+    assert!(age() < Duration::from_secs(3), "{:?}", age());
     tokio::task::spawn_blocking(move || drop(panel)).await.expect("it ends");
 }
 

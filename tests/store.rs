@@ -14,7 +14,7 @@ use sos::kiosk::ports::{Fragments, KeptPress, NewFragment, Store};
 use sos::kiosk::{INBOX_SIZE, Stamped};
 use sos::machine::Event;
 use sos::wire::IncidentId;
-use sos::wire::up::PressOrigin;
+use sos::wire::up::{FaultKind, PressOrigin};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -389,4 +389,29 @@ fn where_nothing_can_be_kept_the_error_names_the_place() {
     let (inbox, _events) = mpsc::channel(INBOX_SIZE);
     let failed = StoreAdapter::open(&taken, inbox).err().expect("no directory").to_string();
     assert!(failed.contains("a-file"), "{failed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_close_that_cannot_be_kept_is_told_and_no_question_heals_the_fault() {
+    let dir = TempDir::new().unwrap();
+    let (store, _, _, mut events) = open(dir.path());
+    let incident = IncidentId::fresh();
+    store.keep(press(incident));
+    assert_eq!(event(&mut events).await, Event::Kept { incident });
+
+    // Somebody else writes, and does not end.
+    let other = rusqlite::Connection::open(layout::database(dir.path())).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    store.keep_closed(incident);
+    let Event::FaultRaised(fault) = event(&mut events).await else { panic!("a fault comes first") };
+    assert_eq!(fault.kind, FaultKind::StoreFailed);
+    assert!(matches!(event(&mut events).await, Event::CloseNotKept { incident: id, .. } if id == incident));
+    store.ask(move |index| index.next_index(incident)).await.expect("it can be read");
+    assert!(events.try_recv().is_err(), "what can be read need not be written");
+
+    other.execute_batch("ROLLBACK").unwrap();
+    store.keep_closed(incident);
+    assert_eq!(event(&mut events).await, Event::FaultCleared(FaultKind::StoreFailed));
+    drop(store);
+    assert!(open(dir.path()).1.is_empty(), "closed");
 }

@@ -1,6 +1,7 @@
 //! The link to the centre (port [`Link`]) over MQTT: envelopes, echo and clock offset, de-duplication.
 
 mod clock;
+mod leaving;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,12 +14,13 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use self::clock::{CentreClock, Now};
+use self::leaving::Leaving;
 use crate::kiosk::ports::{Leg, Link, Saying};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
 use crate::machine::selftest::TestEvent;
 use crate::mqtt::{self, Client, Happening, Kind};
-use crate::wire::down::{AlarmAck, CentreState, Echo, Order, OrderKind, SignalDown};
+use crate::wire::down::{AlarmAck, CentreState, Order, OrderKind, SignalDown};
 use crate::wire::topic::{self, Down, Up};
 use crate::wire::up::{KioskState, Place};
 use crate::wire::{BootId, Envelope, KioskId, MessageId, decode, encode, limits};
@@ -59,6 +61,7 @@ struct Shared {
     kiosk: KioskId,
     envelopes: Envelopes,
     clock: Mutex<Clock>,
+    leaving: Mutex<Leaving>,
     inbox: Inbox,
 }
 
@@ -148,6 +151,7 @@ impl LinkAdapter {
             kiosk: settings.kiosk,
             envelopes,
             clock: Mutex::default(),
+            leaving: Mutex::default(),
             inbox,
         });
         let reader = LinkReader {
@@ -170,11 +174,9 @@ impl Link for LinkAdapter {
     fn say(&self, saying: Saying) {
         match saying {
             Saying::Alarm(alarm) => {
-                // Fresh: the machine itself sends again until the centre acknowledges.
-                if self.publish(Up::Alarm, &*alarm, Kind::Fresh) {
-                    let (incident, attempt) = (alarm.incident, alarm.attempt);
-                    self.shared.report(Event::AlarmSent { incident, attempt });
-                }
+                // Fresh: the machine itself sends again until the centre acknowledges. Taken by the line is not sent.
+                let mark = self.shared.leaving().goes(alarm.incident, alarm.attempt);
+                self.publish(Up::Alarm, &*alarm, Kind::Marked(mark));
             }
             Saying::Report(report) => {
                 self.publish(Up::Event, &*report, Kind::Kept);
@@ -246,14 +248,22 @@ impl Shared {
         }
     }
 
-    fn report(&self, event: Event) {
-        if self.inbox.try_send(Stamped::now(event)).is_err() {
-            warn!("link: the shell does not keep up");
-        }
+    fn leaving(&self) -> MutexGuard<'_, Leaving> {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> Now {
         Now { wall_us: wall_us(), mono_us: i64::try_from(self.envelopes.mono_us()).unwrap_or(i64::MAX) }
+    }
+
+    fn report(&self, event: Event) {
+        self.tell(Stamped::now(event));
+    }
+
+    fn tell(&self, event: Stamped) {
+        if self.inbox.try_send(event).is_err() {
+            warn!("link: the shell does not keep up");
+        }
     }
 
     fn echoed(&self, echo: &Echo) {
@@ -314,6 +324,11 @@ impl LinkReader {
                 // Another reason why it is still down is for people alone.
                 if std::mem::take(&mut self.up) {
                     self.shared.report(Event::LinkDown);
+                }
+            }
+            Happening::Sent { mark, at } => {
+                if let Some(event) = self.shared.leaving().gone(mark) {
+                    self.shared.tell(Stamped { at, event });
                 }
             }
             Happening::Message { topic, payload, .. } => {

@@ -161,8 +161,8 @@ async fn live(start: Start, layers: &Layers) -> anyhow::Result<End> {
         ended = &mut shell => { error!(?ended, "the core ended by itself"); failed = true; }
         because = keeping::run(keeper) => { info!(because.why, "starting anew"); restart = true; }
     }
-    // 6. Stop: nothing new comes in, then the core says its last word; the parts go with it. The incident stays
-    // open, and the next run resumes it.
+    // 6. Stop: nobody asks any more, what takes long ends while a press is still heard, and the core says the last
+    // word; the parts go with it. The incident stays open, and the next run resumes it.
     if restart {
         systemd::reloading()
     } else {
@@ -173,14 +173,14 @@ async fn live(start: Start, layers: &Layers) -> anyhow::Result<End> {
             control.abort();
             _ = control.await;
         })
+        .then("media", async move {
+            _ = tokio::task::spawn_blocking(move || media.shut_down()).await;
+        })
         .then("core", async {
             _ = stop.send(true);
             if !failed {
                 _ = shell.await;
             }
-        })
-        .then("media", async move {
-            _ = tokio::task::spawn_blocking(move || media.shut_down()).await;
         })
         .then("watchdog", async { watchdog.abort() })
         .run(&mut signals)

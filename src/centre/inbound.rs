@@ -24,6 +24,8 @@ pub async fn read_all(mut happenings: mpsc::Receiver<Happening>, desk: DeskHandl
         match happening {
             Happening::Up => tracing::info!("connected to the broker"),
             Happening::Down { why } => tracing::warn!(why, "no connection to the broker"),
+            // The centre marks nothing.
+            Happening::Sent { .. } => {}
             Happening::Message { topic, payload, retained } => {
                 if let Some(event) = inbound.read(&topic, &payload, retained)
                     && desk.tell(event).await.is_err()

@@ -24,6 +24,11 @@ pub trait Panel: Send {
     fn output(&mut self, output: Output, on: bool);
     /// The lines as they are.
     fn look(&self) -> PanelView;
+    /// How long ago the slowest of its threads last turned: the watchdog is fed by it. A part that was told to be lost
+    /// does not count. `None`: not measured.
+    fn turn_age(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// An input of the panel.
@@ -119,6 +124,10 @@ pub trait Media: Send + Sync {
     fn stop_recording(&self, incident: IncidentId);
     /// What can be proved now.
     fn health(&self) -> MediaHealth;
+    /// How long ago whoever watches and rebuilds its parts last turned. `None`: not measured, or not there yet.
+    fn turn_age(&self) -> Option<Duration> {
+        None
+    }
     /// What it consists of.
     fn inventory(&self) -> MediaInventory {
         MediaInventory::default()
@@ -127,7 +136,8 @@ pub trait Media: Send + Sync {
 
 /// The media leg to the centre's gateway. Its state comes as events.
 pub trait Leg: Send + Sync {
-    /// Dials, and keeps dialling with back-off, until told otherwise.
+    /// There is a way to the centre (again). One that stands by dials, and keeps dialling with back-off; an offer
+    /// that was made while there was no way is made anew.
     fn stand_by(&self);
     /// Makes an offer at once, to travel inside an alarm; arrives as an event.
     fn make_offer(&self);
@@ -144,7 +154,7 @@ pub trait Leg: Send + Sync {
 /// Something to say to the centre.
 #[derive(Debug, Clone)]
 pub enum Saying {
-    /// The alarm. When it is in the socket, `AlarmSent` arrives in the inbox.
+    /// The alarm. When a connection has taken it, `AlarmSent` arrives in the inbox.
     Alarm(Box<Alarm>),
     /// A report; kept and resent until the broker has it.
     Report(Box<IncidentEvent>),
@@ -217,7 +227,7 @@ pub struct KeptPress {
 }
 
 /// What survives. Every call returns at once and is carried out in order on the store's own thread;
-/// `Kept` and `KeepFailed` arrive in the inbox.
+/// `Kept`, `KeepFailed` and `CloseNotKept` arrive in the inbox.
 pub trait Store: Send + Sync {
     /// Makes the press durable.
     fn keep(&self, press: KeptPress);

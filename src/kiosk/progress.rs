@@ -1,7 +1,7 @@
 //! What the watchdog is fed from: progress, not life (invariant 5).
 //!
-//! The core reports at every heartbeat whether the link's loop, the camera's frames and the microphone's periods
-//! move on. A camera that its adapter has declared lost does not stop the feeding: the adapter works, the hardware
+//! The core reports at every heartbeat whether the panel's threads, the link's loop, the camera's frames and the
+//! microphone's periods move on. A camera that its adapter has declared lost does not stop the feeding: the adapter works, the hardware
 //! does not, and a restart would only take the alarm away.
 
 use std::sync::{Mutex, PoisonError};
@@ -18,6 +18,9 @@ use crate::wire::up::{Fault, FaultKind};
 const STALLED_AFTER: Duration = Duration::from_secs(4);
 /// The core reports with each heartbeat: three of them missed is the same 6 s.
 const SILENT_AFTER: Duration = HEARTBEAT_EVERY.saturating_mul(3);
+/// Whoever rebuilds broken parts of the media may be this long in a driver that opens slowly; longer is a hang, and
+/// nothing that breaks from then on would ever come back.
+const SUPERVISOR_STALLED_AFTER: Duration = Duration::from_secs(30);
 /// The pipeline has this long for its first frame.
 const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(30);
 
@@ -53,9 +56,20 @@ impl Progress {
     }
 }
 
+/// How long ago the loops that turn by themselves last turned; none: not measured.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Turns {
+    /// The panel's threads, the slower of them.
+    pub panel: Option<Duration>,
+    /// The link's.
+    pub link: Option<Duration>,
+    /// That of whoever watches the media.
+    pub media: Option<Duration>,
+}
+
 /// What stalls, if anything does.
 #[must_use]
-pub fn stalled(uptime: Duration, health: MediaHealth, link: Option<Duration>, faults: &[Fault]) -> Option<String> {
+pub fn stalled(uptime: Duration, health: MediaHealth, turns: Turns, faults: &[Fault]) -> Option<String> {
     let lost = |kind| faults.iter().any(|fault| fault.kind == kind);
     let parts = [
         ("camera frames", health.frame_age, FaultKind::CameraLost),
@@ -68,8 +82,15 @@ pub fn stalled(uptime: Duration, health: MediaHealth, link: Option<Duration>, fa
             return Some(format!("no {what} for {age}, and no fault raised for it"));
         }
     }
-    let age = link.filter(|age| *age > STALLED_AFTER)?;
-    Some(format!("the link's loop has not turned for {:.1} s", age.as_secs_f64()))
+    let loops = [
+        ("the panel's thread", turns.panel, STALLED_AFTER),
+        ("the link's loop", turns.link, STALLED_AFTER),
+        ("the media's supervisor", turns.media, SUPERVISOR_STALLED_AFTER),
+    ];
+    loops.into_iter().find_map(|(what, age, most)| {
+        let age = age.filter(|age| *age > most)?;
+        Some(format!("{what} has not turned for {:.1} s", age.as_secs_f64()))
+    })
 }
 
 #[cfg(test)]
@@ -82,12 +103,20 @@ mod tests {
 
     #[test]
     fn progress_feeds_and_a_stall_does_not() {
-        assert_eq!(stalled(LONG, FRESH, Some(Duration::ZERO), &[]), None);
+        let second = Some(Duration::from_secs(1));
+        let turning = Turns { panel: second, link: second, media: Some(Duration::from_secs(20)) };
+        assert_eq!(stalled(LONG, FRESH, turning, &[]), None);
         let frozen = MediaHealth { frame_age: Some(LONG), ..FRESH };
-        assert!(stalled(LONG, frozen, None, &[]).is_some_and(|why| why.contains("camera frames for 100.0 s")));
+        assert!(stalled(LONG, frozen, turning, &[]).is_some_and(|why| why.contains("camera frames for 100.0 s")));
         let lost = Fault { kind: FaultKind::CameraLost, detail: String::new() };
-        assert_eq!(stalled(LONG, frozen, None, &[lost]), None);
-        assert!(stalled(LONG, FRESH, Some(LONG), &[]).is_some_and(|why| why.contains("link")));
+        assert_eq!(stalled(LONG, frozen, turning, &[lost]), None);
+        for (turns, what) in [
+            (Turns { link: Some(LONG), ..turning }, "link"),
+            (Turns { panel: Some(LONG), ..turning }, "panel"),
+            (Turns { media: Some(LONG), ..turning }, "media"),
+        ] {
+            assert!(stalled(LONG, FRESH, turns, &[]).is_some_and(|why| why.contains(what)), "{what}");
+        }
     }
 
     #[test]
@@ -102,8 +131,8 @@ mod tests {
 
     #[test]
     fn before_the_first_frame_there_is_some_patience() {
-        assert_eq!(stalled(Duration::from_secs(5), MediaHealth::default(), None, &[]), None);
-        assert!(stalled(LONG, MediaHealth::default(), None, &[]).is_some());
+        assert_eq!(stalled(Duration::from_secs(5), MediaHealth::default(), Turns::default(), &[]), None);
+        assert!(stalled(LONG, MediaHealth::default(), Turns::default(), &[]).is_some());
     }
 
     #[test]

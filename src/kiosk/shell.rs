@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 
 use super::Stamped;
 use super::ports::{KeptPress, Leg, Link, Media, Panel, Saying, Store};
-use super::progress::{Progress, stalled};
+use super::progress::{Progress, Turns, stalled};
 use super::ring::Ring;
 use super::selftest::full::{Tester, Watchers};
 use super::selftest::hands::Tests;
@@ -144,14 +144,20 @@ impl Shell {
                 }
             }
         }
+        // What happened before the end does not go with it: a press is kept and sent.
+        while let Ok(event) = inbox.try_recv() {
+            self.take(event);
+        }
         // What was noted leaves before the link is closed.
         self.report_marks();
     }
 
     fn start(&mut self) {
-        for kept in std::mem::take(&mut self.parts.restored) {
+        // The newest goes on. Whatever else is there was closed in an earlier run that could not keep the close, or the
+        // newer press would have joined it: it must not take the newer one's place.
+        for kept in std::mem::take(&mut self.parts.restored).into_iter().rev() {
             let KeptPress { incident, origin, pressed_wall_us, presses, acknowledged } = kept;
-            info!(%incident, acknowledged, "an incident of an earlier run is resumed");
+            info!(%incident, acknowledged, "an earlier run has left an incident open");
             self.record.get_or_insert_with(|| Record::kept(incident, origin, pressed_wall_us));
             self.take(Stamped::now(Event::Restored { incident, origin, presses, acknowledged }));
         }
@@ -188,7 +194,9 @@ impl Shell {
             | Event::OutputIs { .. }
             | Event::Acknowledged { .. }
             | Event::Stands { .. } => info!(?event, "event"),
-            Event::KeepFailed { .. } | Event::RecordingFailed { .. } => warn!(?event, "event"),
+            Event::KeepFailed { .. } | Event::CloseNotKept { .. } | Event::RecordingFailed { .. } => {
+                warn!(?event, "event")
+            }
             _ => debug!(?event, "event"),
         }
         // Told every two seconds; a ring of hours of clock would hide what happened.
@@ -234,10 +242,8 @@ impl Shell {
             Effect::Test(effect) => self.watchers.perform(effect, &self.parts),
             Effect::Speak(prompt) => self.parts.media.prompt(prompt),
             Effect::OpenGate => self.parts.media.open_gate(self.parts.leg.packets()),
-            Effect::CloseGate => {
-                self.parts.media.close_gate();
-                self.parts.leg.hang_up();
-            }
+            Effect::CloseGate => self.parts.media.close_gate(),
+            Effect::HangUp => self.parts.leg.hang_up(),
             Effect::ForceKeyFrame => self.parts.media.force_key_frame(),
             Effect::Voice { open } => self.parts.media.open_voice(open),
             Effect::MakeOffer => self.parts.leg.make_offer(),
@@ -319,7 +325,12 @@ impl Shell {
         let heartbeat = self.heartbeat();
         let media = self.parts.media.health();
         let uptime = self.clock.since_boot(Instant::now());
-        self.progress.report(stalled(uptime, media, self.parts.link.loop_age(), &heartbeat.faults));
+        let turns = Turns {
+            panel: self.parts.panel.turn_age(),
+            link: self.parts.link.loop_age(),
+            media: self.parts.media.turn_age(),
+        };
+        self.progress.report(stalled(uptime, media, turns, &heartbeat.faults));
         self.parts.link.say(Saying::Heartbeat(Box::new(heartbeat)));
     }
 

@@ -6,7 +6,32 @@
 use std::time::Duration;
 
 use super::settings::Settings;
-use crate::wire::IncidentId;
+use crate::wire::{IncidentId, SessionId};
+
+/// An offer of the leg without an answer for this long is dead: the leg makes another.
+pub const OFFER_LASTS: Duration = Duration::from_secs(3);
+
+/// An offer of the leg that travels inside what is sent.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    session: SessionId,
+    sdp: String,
+    until: Duration,
+}
+
+impl Offer {
+    /// Made now.
+    #[must_use]
+    pub fn made(session: SessionId, sdp: String, now: Duration) -> Self {
+        Self { session, sdp, until: now.saturating_add(OFFER_LASTS) }
+    }
+
+    /// What travels at `now`; nothing once it is dead, or it would displace the one that lives at the gateway.
+    #[must_use]
+    pub fn living(&self, now: Duration) -> Option<(SessionId, String)> {
+        (now < self.until).then(|| (self.session, self.sdp.clone()))
+    }
+}
 
 /// The sending of one incident's alarm.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Ways;
-use super::alarm::Alarm;
+use super::alarm::{Alarm, Offer};
 use super::effect::Effect;
 use super::outage::Outage;
 use super::phase::{Open, Phase};
@@ -36,7 +36,7 @@ pub(super) struct Call {
     alarm: Alarm,
     acknowledged: bool,
     standing: Standing,
-    offer: Option<(SessionId, String)>,
+    offer: Option<Offer>,
     yellow: Light,
     green: Light,
     gate: bool,
@@ -199,7 +199,7 @@ impl Call {
     /// The offer is ready: it leaves at once, inside an alarm.
     pub fn offer_made(&mut self, session: SessionId, sdp: String, cx: &mut Cx<'_>) {
         if !cx.ways.leg {
-            self.offer = Some((session, sdp));
+            self.offer = Some(Offer::made(session, sdp, cx.now));
             self.send_fresh(cx);
         }
     }
@@ -230,6 +230,7 @@ impl Call {
         let incident = self.incident;
         cx.out.push(Effect::Voice { open: false });
         cx.out.push(Effect::CloseGate);
+        cx.out.push(Effect::HangUp);
         cx.out.push(Effect::Lamp(Lamp::Sent, Light::Off));
         cx.out.push(Effect::Lamp(Lamp::Answered, Light::Off));
         if self.recording {
@@ -315,7 +316,8 @@ impl Call {
     }
 
     fn push_alarm(&self, attempt: u32, cx: &mut Cx<'_>) {
-        let (incident, presses, offer) = (self.incident, self.presses, self.offer.clone());
+        let (incident, presses) = (self.incident, self.presses);
+        let offer = self.offer.as_ref().and_then(|offer| offer.living(cx.now));
         cx.out.push(Effect::SendAlarm { incident, attempt, presses, offer });
     }
 

@@ -69,8 +69,10 @@ pub enum Effect {
     Speak(Prompt),
     /// Open the gate for live picture and sound to the centre, and force a key frame.
     OpenGate,
-    /// Close it.
+    /// Close it. The leg stays: a gate that closes because a leg was lost must not end the dialling of the next.
     CloseGate,
+    /// Nobody needs the leg any more: one that does not stand by hangs up.
+    HangUp,
     /// Force a key frame.
     ForceKeyFrame,
     /// Open or close the way of the officer's voice to the loudspeaker.

@@ -62,6 +62,13 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// A close could not be made durable: it is tried again.
+    CloseNotKept {
+        /// Which incident.
+        incident: IncidentId,
+        /// Why.
+        why: String,
+    },
     /// Recovery at start-up found this incident open.
     Restored {
         /// Which.

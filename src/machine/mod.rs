@@ -32,6 +32,7 @@ pub mod button;
 mod button_test;
 pub mod buttons;
 pub mod call;
+mod closes;
 pub mod effect;
 pub mod event;
 pub mod faults;
@@ -57,6 +58,7 @@ use crate::wire::{IncidentId, OutputState};
 use button::{Press, Release};
 use buttons::Buttons;
 use call::{Call, Cx};
+use closes::Closes;
 use faults::Faults;
 use outputs::Outputs;
 use selftest::SelfTest;
@@ -93,6 +95,7 @@ pub struct Machine {
     outputs: Outputs,
     faults: Faults,
     call: Option<Call>,
+    closes: Closes,
     selftest: SelfTest,
 }
 
@@ -109,6 +112,7 @@ impl Machine {
             outputs: Outputs::default(),
             faults: Faults::default(),
             call: None,
+            closes: Closes::default(),
             selftest: SelfTest::default(),
         }
     }
@@ -129,6 +133,9 @@ impl Machine {
             Event::KeepFailed { incident, why } => {
                 self.faults.raise(FaultKind::StoreFailed, why, &mut out);
                 self.on(incident, now, &mut out, |call, cx| call.keep_failed(cx));
+            }
+            Event::CloseNotKept { incident, why: _ } => {
+                self.closes.failed(incident, now.saturating_add(self.settings.close_again_after));
             }
             Event::Restored { incident, origin, presses, acknowledged } => {
                 self.restored(incident, origin, presses, acknowledged, now, &mut out);
@@ -175,7 +182,8 @@ impl Machine {
     pub fn deadline(&self) -> Option<Duration> {
         let call = self.call.as_ref().and_then(Call::deadline);
         let buttons = self.buttons.deadline(&self.settings);
-        [buttons, self.button_test, self.leg_deadline(), self.test_deadline(), call].into_iter().flatten().min()
+        let closes = self.closes.deadline();
+        [buttons, self.button_test, self.leg_deadline(), self.test_deadline(), call, closes].into_iter().flatten().min()
     }
 
     /// What the machine is doing.
@@ -289,7 +297,7 @@ impl Machine {
                 self.outputs.begin(&self.settings, out);
             }
             Some(call) if call.is(incident) => {}
-            // The store keeps one open incident at most. Should it find two, the second joins the first.
+            // One incident at most is open, the newest: another was closed, and its close was not kept.
             Some(_) => {
                 self.on_any(now, out, |call, cx| call.pressed_again(cx));
                 out.push(Effect::KeepClosed { incident, verdict: None });
@@ -377,6 +385,7 @@ impl Machine {
             let detail = format!("expected a standby leg to the centre, found none for {missing} s");
             self.faults.raise(FaultKind::LegDown, detail, out);
         }
+        self.closes.expire(now, self.open().map(|open| open.incident), out);
         self.on_any(now, out, |call, cx| call.expire(cx));
         if let Some(call) = self.call.take_if(|call| call.is_over(now)) {
             call.time_out(&mut Self::cx(&self.settings, self.ways, now, out));

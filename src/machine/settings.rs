@@ -37,6 +37,8 @@ pub struct Settings {
     pub speak_press_every: Duration,
     /// A press that could not be kept is tried again after this.
     pub keep_again_after: Duration,
+    /// A close that could not be kept is tried again after this.
+    pub close_again_after: Duration,
     /// An incident in which nothing has changed for this long is ended by the kiosk.
     pub max_incident: Duration,
     /// A standby leg missing for this long is a fault.
@@ -87,6 +89,7 @@ impl Default for Settings {
             report_press_every: Duration::from_secs(1),
             speak_press_every: Duration::from_secs(10),
             keep_again_after: Duration::from_secs(2),
+            close_again_after: Duration::from_secs(10),
             max_incident: Duration::from_secs(2 * 60 * 60),
             leg_missing_after: Duration::from_secs(20),
             button_test_for: Duration::from_secs(30),

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::alarm::Alarm;
+use super::alarm::{Alarm, Offer};
 use super::call::Cx;
 use super::effect::Effect;
 use super::selftest::{Heard, TestEffect};
@@ -27,7 +27,7 @@ pub(super) struct TestCalling {
     began: Duration,
     acknowledged: Option<Duration>,
     gate: bool,
-    offer: Option<(SessionId, String)>,
+    offer: Option<Offer>,
     heard: Option<Heard>,
     seen: Option<(CallSeen, Duration)>,
     until: Duration,
@@ -69,7 +69,7 @@ impl TestCalling {
     /// The offer is ready: it travels inside the test call.
     pub fn offer_made(&mut self, session: SessionId, sdp: String, cx: &mut Cx<'_>) {
         if !cx.ways.leg {
-            self.offer = Some((session, sdp));
+            self.offer = Some(Offer::made(session, sdp, cx.now));
             let attempt = self.alarm.send_fresh(cx.now, cx.settings);
             self.push(attempt, cx);
         }
@@ -105,9 +105,10 @@ impl TestCalling {
         if self.gate {
             out.push(Effect::Test(TestEffect::Probe { on: false }));
         }
-        // Without a gate an offer may be under way: hung up as well.
         if !alarm {
             out.push(Effect::CloseGate);
+            // Without a gate an offer may be under way.
+            out.push(Effect::HangUp);
         }
     }
 
@@ -142,7 +143,7 @@ impl TestCalling {
     }
 
     fn push(&self, attempt: u32, cx: &mut Cx<'_>) {
-        let (test, offer) = (self.test, self.offer.clone());
+        let (test, offer) = (self.test, self.offer.as_ref().and_then(|offer| offer.living(cx.now)));
         cx.out.push(Effect::Test(TestEffect::Call { test, attempt, offer }));
     }
 }

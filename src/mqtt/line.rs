@@ -118,7 +118,11 @@ impl Connection {
                 },
                 post = posts.recv() => match post {
                     None => return End::NoMoreHandles,
-                    Some(post) => self.post(post, outbox),
+                    Some(post) => if let Some(sent) = self.post(post, outbox)
+                        && happenings.send(sent).await.is_err()
+                    {
+                        return End::Lost("nobody listens any more".to_owned());
+                    },
                 },
                 _ = watch.tick() => if let Some(why) = self.overdue() { return End::Lost(why) },
             }
@@ -224,20 +228,25 @@ impl Connection {
         happenings.send(Happening::Up).await.map_err(|_| "nobody listens any more".to_owned())
     }
 
-    fn post(&mut self, post: Post, outbox: &mut Outbox) {
-        match post.kind {
+    /// Sends it, keeps it, or drops it. What is to be told of it.
+    fn post(&mut self, post: Post, outbox: &mut Outbox) -> Option<Happening> {
+        let mark = match post.kind {
             Kind::Kept => {
                 outbox.push(post);
                 self.drain(outbox);
+                return None;
             }
-            Kind::Fresh if self.up => {
-                let sent = self.client.try_publish(post.topic, QoS::AtMostOnce, post.retain, post.payload);
-                if let Err(error) = sent {
-                    debug!(%error, "mqtt: dropped a fresh message");
-                }
-            }
-            Kind::Fresh => {}
+            Kind::Fresh => None,
+            Kind::Marked(mark) => Some(mark),
+        };
+        if !self.up {
+            return None;
         }
+        if let Err(error) = self.client.try_publish(post.topic, QoS::AtMostOnce, post.retain, post.payload) {
+            debug!(%error, "mqtt: dropped a fresh message");
+            return None;
+        }
+        mark.map(|mark| Happening::Sent { mark, at: Instant::now() })
     }
 
     fn drain(&mut self, outbox: &mut Outbox) {

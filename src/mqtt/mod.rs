@@ -9,7 +9,7 @@ mod line;
 mod outbox;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -48,6 +48,13 @@ pub enum Happening {
         /// Why, for the log.
         why: String,
     },
+    /// A connection has taken a message of [`Kind::Marked`].
+    Sent {
+        /// Its mark.
+        mark: u64,
+        /// When.
+        at: Instant,
+    },
     /// A message on a subscribed topic.
     Message {
         /// Its topic.
@@ -64,6 +71,8 @@ pub enum Happening {
 pub enum Kind {
     /// True only now (QoS 0): dropped when the line is down.
     Fresh,
+    /// The same, and [`Happening::Sent`] tells when a connection has taken it.
+    Marked(u64),
     /// Kept in a bounded outbox and sent again until the broker has it (QoS 1).
     Kept,
 }

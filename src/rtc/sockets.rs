@@ -92,6 +92,9 @@ pub struct Opening<'a> {
     pub udp: bool,
     /// Whether to listen on TCP.
     pub tcp_listen: bool,
+    /// An address that cannot be bound is left out, as long as another can be: one that is not this machine's yet (IPv6
+    /// that is still looked into for duplicates) or no more keeps no side from dialling.
+    pub lenient: bool,
 }
 
 /// All sockets of one end.
@@ -110,24 +113,39 @@ impl Drop for Sockets {
 }
 
 impl Sockets {
-    /// Opens them all.
+    /// Opens them all, or, lenient, all that can be.
     ///
     /// # Errors
-    /// [`SocketsError`] names the address.
+    /// [`SocketsError`] names the address; lenient, the last one of which none could be had.
     pub async fn open(opening: &Opening<'_>) -> Result<(Self, mpsc::Receiver<Incoming>), SocketsError> {
         let (inbox, incoming) = mpsc::channel(INBOX);
         let mut sockets =
             Self { udp: HashMap::new(), listening: vec![], streams: HashMap::new(), inbox, tasks: vec![] };
+        let mut refused = None;
         for &ip in opening.addresses {
-            let address = SocketAddr::new(ip, opening.port);
-            if opening.udp {
-                sockets.open_udp(address).await.map_err(|source| SocketsError { protocol: "udp", address, source })?;
-            }
-            if opening.tcp_listen {
-                sockets.listen(address).await.map_err(|source| SocketsError { protocol: "tcp", address, source })?;
+            if let Err(error) = sockets.open_one(SocketAddr::new(ip, opening.port), opening).await {
+                if !opening.lenient {
+                    return Err(error);
+                }
+                debug!(%error, "left out");
+                refused = Some(error);
             }
         }
-        Ok((sockets, incoming))
+        match refused {
+            Some(error) if sockets.udp.is_empty() && sockets.listening.is_empty() => Err(error),
+            _ => Ok((sockets, incoming)),
+        }
+    }
+
+    async fn open_one(&mut self, address: SocketAddr, opening: &Opening<'_>) -> Result<(), SocketsError> {
+        let fail = |protocol| move |source| SocketsError { protocol, address, source };
+        if opening.udp {
+            self.open_udp(address).await.map_err(fail("udp"))?;
+        }
+        if opening.tcp_listen {
+            self.listen(address).await.map_err(fail("tcp"))?;
+        }
+        Ok(())
     }
 
     async fn open_udp(&mut self, address: SocketAddr) -> io::Result<()> {
@@ -326,6 +344,22 @@ async fn write_tcp(mut writer: OwnedWriteHalf, mut posts: mpsc::Receiver<Vec<u8>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_bound_is_left_out_where_another_can_be() {
+        // TEST-NET-1 (RFC 5737): never this machine's.
+        let there: IpAddr = "127.0.0.1".parse().unwrap();
+        let gone: IpAddr = "192.0.2.1".parse().unwrap();
+        let open = async |addresses: &[IpAddr], lenient| {
+            let opening = Opening { addresses, port: 0, udp: true, tcp_listen: false, lenient };
+            Sockets::open(&opening).await.map(|(sockets, _)| sockets.candidates().len()).map_err(|e| e.to_string())
+        };
+        assert_eq!(open(&[gone, there], true).await, Ok(1));
+        for (addresses, lenient) in [(&[gone, there][..], false), (&[gone][..], true)] {
+            let why = open(addresses, lenient).await.expect_err("nothing to bind");
+            assert!(why.starts_with("udp 192.0.2.1:0: "), "{why}");
+        }
+    }
 
     #[test]
     fn tcp_candidates_are_read_from_a_description() {

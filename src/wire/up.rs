@@ -105,6 +105,8 @@ pub enum FaultKind {
     StoreFailed,
     /// A recording could not be written.
     RecordingFailed,
+    /// Recordings have no sound: its encoder does not run.
+    RecordingSilent,
     /// The media leg does not connect.
     LegDown,
     /// A fragment cannot be delivered: the centre refuses it, or it is damaged on the kiosk.

@@ -11,6 +11,7 @@ use sos::kiosk::control::{Control, Services};
 use sos::kiosk::ports::{
     Board, Configured, Hand, KeptPress, Leg, Link, LivePacket, Media, MediaHealth, Panel, Proof, Saying, Store,
 };
+use sos::kiosk::progress::Progress;
 use sos::kiosk::selftest::full::Tester;
 use sos::kiosk::selftest::parts::{ButtonTest, CameraTest, LampTest, LinkTest};
 use sos::kiosk::selftest::{PartTest, Suite};
@@ -45,12 +46,14 @@ pub enum Told {
     KeyFrame,
     StandBy,
     MakeOffer,
+    HangUp,
     Probe(bool),
     Proof(LastTest),
 }
 
+/// Every port in one, telling what it is asked.
 #[derive(Clone)]
-struct Ports(mpsc::UnboundedSender<Told>);
+pub struct Ports(mpsc::UnboundedSender<Told>);
 
 impl Ports {
     fn tell(&self, told: Told) {
@@ -112,7 +115,9 @@ impl Leg for Ports {
     }
     fn answer(&self, _session: SessionId, _sdp: String) {}
     fn reoffer(&self) {}
-    fn hang_up(&self) {}
+    fn hang_up(&self) {
+        self.tell(Told::HangUp);
+    }
     fn packets(&self) -> mpsc::Sender<LivePacket> {
         mpsc::channel(1).0
     }
@@ -176,6 +181,8 @@ impl Store for Ports {
 pub struct Kiosk {
     pub inbox: Inbox,
     pub socket: PathBuf,
+    /// What the watchdog asks.
+    pub progress: Arc<Progress>,
     told: mpsc::UnboundedReceiver<Told>,
     stop: watch::Sender<bool>,
     shell: JoinHandle<()>,
@@ -194,6 +201,16 @@ impl Kiosk {
         machine: Settings,
         panel: impl FnOnce(&Inbox) -> Option<(Box<dyn Panel>, Arc<dyn Hand>)>,
     ) -> Self {
+        Self::start_all(restored, machine, panel, |_, _| None)
+    }
+
+    /// With a leg of its own as well, which is given the inbox and the other ports.
+    pub fn start_all(
+        restored: Vec<KeptPress>,
+        machine: Settings,
+        panel: impl FnOnce(&Inbox) -> Option<(Box<dyn Panel>, Arc<dyn Hand>)>,
+        leg: impl FnOnce(&Inbox, &Ports) -> Option<Arc<dyn Leg>>,
+    ) -> Self {
         let dir = TempDir::new().expect("a directory");
         let socket = dir.path().join("run/control.sock");
         let (to, told) = mpsc::unbounded_channel();
@@ -205,6 +222,7 @@ impl Kiosk {
             Some((panel, hand)) => (panel, Some(hand)),
             None => (Box::new(ports.clone()), None),
         };
+        let leg = leg(&inbox, &ports).unwrap_or_else(|| Arc::new(ports.clone()));
         let tests: Vec<Box<dyn PartTest>> = vec![
             Box::new(CameraTest { asks: asks.clone() }),
             Box::new(LinkTest { asks: asks.clone() }),
@@ -216,7 +234,7 @@ impl Kiosk {
             tester: Tester::new(suite.clone(), Arc::new(ports.clone()), inbox.clone()),
             panel,
             media: Arc::new(ports.clone()),
-            leg: Arc::new(ports.clone()),
+            leg,
             link: Arc::new(ports.clone()),
             store: Arc::new(ports.clone()),
             restored,
@@ -236,8 +254,10 @@ impl Kiosk {
             suite,
         };
         let control = tokio::spawn(control.serve(services));
-        let shell = tokio::spawn(Shell::new(setup, parts).run(events, questions, stopped));
-        Self { inbox, socket, told, stop, shell, control, _dir: dir }
+        let shell = Shell::new(setup, parts);
+        let progress = shell.progress();
+        let shell = tokio::spawn(shell.run(events, questions, stopped));
+        Self { inbox, socket, progress, told, stop, shell, control, _dir: dir }
     }
 
     pub async fn up(self) -> Self {
@@ -265,10 +285,11 @@ impl Kiosk {
         }
     }
 
-    /// Stops it as a signal does.
-    pub async fn stop(self) {
+    /// Stops it as a signal does. What the ports were asked and nobody has looked at.
+    pub async fn stop(mut self) -> Vec<Told> {
         self.control.abort();
         self.stop.send(true).expect("the shell lives");
         timeout(BOUND, self.shell).await.expect("it stops in time").expect("it does not panic");
+        std::iter::from_fn(|| self.told.try_recv().ok()).collect()
     }
 }

@@ -9,8 +9,9 @@
 //! ```
 //!
 //! Over UDP first; when that is not up 400 ms after the answer, the gateway's TCP candidates are dialled
-//! too (RFC 6544). Without a standby leg (`standby = false`, a metered path) it dials only when asked to
-//! make an offer, and hangs up when the gate is closed.
+//! too (RFC 6544). Without a standby leg (`standby = false`, a metered path) it dials from when it is asked to make
+//! an offer until it is told to hang up. Between the two every offer goes to the machine, whose alarm carries it: an
+//! alarm with an offer that this side has given up would displace the one that lives.
 
 mod addresses;
 mod rtp;
@@ -29,6 +30,7 @@ use self::state::{Standing, State, next};
 use crate::kiosk::ports::{Leg, Link, LivePacket, Media, Saying};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
+use crate::machine::alarm::OFFER_LASTS;
 use crate::mqtt::back_off;
 use crate::rtc::{
     Datagram, Happening, Incoming, Medium, Opening, Packet, Session, Sockets, dialled_candidate, tcp_candidates,
@@ -40,8 +42,6 @@ use crate::wire::up::{SessionOffer, SignalUp};
 /// Live packets that may wait for the leg: a key frame and the sound beside it, with room.
 const LIVE_QUEUE: usize = 512;
 const COMMANDS: usize = 32;
-/// An offer without an answer for this long is made anew.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// A session that is not up this long after its answer is given up.
 const CONNECT_WITHIN: Duration = Duration::from_secs(6);
 /// TCP joins in when UDP has not connected by then.
@@ -109,6 +109,7 @@ impl LegAdapter {
             media,
             state: State::Down,
             wanted: false,
+            alarm: false,
             failures: 0,
             retry_at: None,
             sequence: [0, 0],
@@ -131,6 +132,8 @@ struct Task {
     media: Arc<dyn Media>,
     state: State,
     wanted: bool,
+    /// Offers travel inside the alarm (or the test call), else by themselves.
+    alarm: bool,
     failures: u32,
     retry_at: Option<Instant>,
     /// Next sequence number of picture and sound.
@@ -175,12 +178,18 @@ impl Task {
     async fn obey(&mut self, order: Command) {
         match order {
             Command::StandBy => {
-                self.wanted = self.settings.standby;
-                if self.wanted && matches!(self.state, State::Down) {
-                    self.offer(false).await;
+                self.wanted |= self.settings.standby;
+                let heard = matches!(&self.state, State::Standing(standing) if standing.answered);
+                if self.wanted && !heard {
+                    self.offer().await;
                 }
             }
-            Command::MakeOffer => self.offer(true).await,
+            Command::MakeOffer => {
+                self.alarm = true;
+                if !matches!(&self.state, State::Standing(standing) if standing.up) {
+                    self.offer().await;
+                }
+            }
             Command::Answer(id, sdp) => self.answered(id, &sdp),
             Command::Reoffer => {
                 self.lost("the gateway asked for a new offer");
@@ -188,6 +197,7 @@ impl Task {
                 self.retry_at = self.wanted.then(Instant::now);
             }
             Command::HangUp => {
+                self.alarm = false;
                 if !self.settings.standby {
                     self.wanted = false;
                     self.hang_up().await;
@@ -196,13 +206,8 @@ impl Task {
         }
     }
 
-    /// Opens sockets and offers; `alarm`: the offer travels inside the alarm, else by itself.
-    async fn offer(&mut self, alarm: bool) {
-        if let State::Standing(standing) = &self.state
-            && (standing.up || !alarm)
-        {
-            return;
-        }
+    /// Opens sockets and offers, in the place of an offer that is not up.
+    async fn offer(&mut self) {
         self.wanted = true;
         self.retry_at = None;
         match self.open().await {
@@ -211,7 +216,7 @@ impl Task {
                 let session = standing.id;
                 self.state = State::Standing(Box::new(standing));
                 self.sequence = [0, 0];
-                if alarm {
+                if self.alarm {
                     self.report(Event::OfferMade { session, sdp });
                 } else {
                     self.link.say(Saying::Signal(Box::new(SignalUp::Offer(SessionOffer { session, sdp }))));
@@ -223,7 +228,8 @@ impl Task {
     async fn open(&self) -> Result<(Standing, String), String> {
         let addresses =
             if self.settings.addresses.is_empty() { own_addresses() } else { self.settings.addresses.clone() };
-        let opening = Opening { addresses: &addresses, port: 0, udp: self.settings.udp, tcp_listen: false };
+        let udp = self.settings.udp;
+        let opening = Opening { addresses: &addresses, port: 0, udp, tcp_listen: false, lenient: true };
         let (sockets, incoming) = Sockets::open(&opening).await.map_err(|e| e.to_string())?;
         let now = Instant::now();
         let (session, sdp) = Session::offer(now, &sockets.candidates()).map_err(|e| e.to_string())?;
@@ -233,8 +239,9 @@ impl Task {
             sockets,
             incoming,
             next_drive: now,
-            give_up: Some(now + ANSWER_WITHIN),
+            give_up: Some(now + OFFER_LASTS),
             tcp: None,
+            answered: false,
             up: false,
         };
         Ok((standing, sdp))
@@ -251,6 +258,7 @@ impl Task {
             debug!(%id, %error, "leg: answer not taken");
             return;
         }
+        standing.answered = true;
         let now = Instant::now();
         standing.give_up = Some(now + CONNECT_WITHIN);
         if self.settings.tcp {
@@ -305,7 +313,7 @@ impl Task {
         match &mut self.state {
             State::Down => {
                 if self.wanted && self.retry_at.is_some_and(|at| at <= now) {
-                    self.offer(false).await;
+                    self.offer().await;
                 }
             }
             State::Standing(standing) => {

@@ -25,6 +25,8 @@ pub(super) struct Standing {
     pub(super) give_up: Option<Instant>,
     /// When TCP joins in, and where it dials.
     pub(super) tcp: Option<(Instant, Vec<SocketAddr>)>,
+    /// The gateway has taken the offer.
+    pub(super) answered: bool,
     pub(super) up: bool,
 }
 

@@ -22,7 +22,7 @@ use super::lock;
 use super::measure::Latency;
 use super::probe::Probe;
 use super::prompts::Prompts;
-use super::queue::{Message, Queue};
+use super::queue::Queue;
 use super::repeat::Repeater;
 use super::ring::{Ring, Unit};
 use super::stereo::{Side, Stereo};
@@ -86,9 +86,13 @@ pub struct Hub {
     pub probe: Arc<Probe>,
     ring: Mutex<Ring>,
     recordings: AtomicUsize,
+    /// What is to be recorded, as far as the recorder has been told.
+    wanted: Mutex<Option<IncidentId>>,
     picture: Mutex<Option<PictureTrack>>,
     encoder: Mutex<Option<Encoder>>,
     progress: [AtomicU64; PARTS.len()],
+    /// When the supervisor last turned.
+    supervised: AtomicU64,
     fed: AtomicU64,
     camera: Mutex<Option<String>>,
 }
@@ -135,9 +139,11 @@ impl Hub {
             watch,
             ring: Mutex::new(ring),
             recordings: AtomicUsize::new(0),
+            wanted: Mutex::default(),
             picture: Mutex::new(picture),
             encoder: Mutex::new(None),
             progress: Default::default(),
+            supervised: AtomicU64::new(0),
             fed: AtomicU64::new(0),
             camera: Mutex::default(),
         }
@@ -146,6 +152,18 @@ impl Hub {
     /// A part has done its work once more.
     pub fn progressed(&self, part: Part) {
         self.progress[part as usize].store(self.timeline.now().max(1), Ordering::Relaxed);
+    }
+
+    /// The supervisor turns once more.
+    pub fn supervise(&self) {
+        self.supervised.store(self.timeline.now().max(1), Ordering::Relaxed);
+    }
+
+    /// How long ago the supervisor last turned; `None` before the first time.
+    #[must_use]
+    pub fn supervised(&self) -> Option<Duration> {
+        let at = self.supervised.load(Ordering::Relaxed);
+        (at > 0).then(|| Duration::from_nanos(self.timeline.now().saturating_sub(at)))
     }
 
     /// A frame has gone into the encoder.
@@ -219,20 +237,25 @@ impl Hub {
     #[must_use]
     pub fn start_recording(&self, incident: IncidentId, before: Duration) -> bool {
         let picture = lock(&self.picture).clone();
+        let mut wanted = lock(&self.wanted);
         let ring = lock(&self.ring);
         let from = self.timeline.now().saturating_sub(super::clock::nanos(before));
-        let taken = self.queue.order(Message::Start { incident, units: ring.since(from), picture });
+        let taken = self.queue.start(incident, ring.since(from), picture);
         if taken {
+            if let Some(other) = wanted.replace(incident).filter(|other| *other != incident) {
+                self.queue.stop(other, self.timeline.now());
+            }
             // Counted under the ring's lock, so that no unit is missed.
             self.recordings.fetch_add(1, Ordering::Relaxed);
         }
         taken
     }
 
-    /// Ends a recording. `false` if the recorder is overrun.
-    #[must_use]
-    pub fn stop_recording(&self, incident: IncidentId) -> bool {
-        self.queue.order(Message::Stop { incident, at: self.timeline.now() })
+    /// Ends a recording, if it is the one that was started last: any other has ended.
+    pub fn stop_recording(&self, incident: IncidentId) {
+        if lock(&self.wanted).take_if(|wanted| *wanted == incident).is_some() {
+            self.queue.stop(incident, self.timeline.now());
+        }
     }
 
     /// One recording less is under way.

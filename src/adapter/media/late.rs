@@ -3,9 +3,12 @@
 //! Loading plug-ins and warming up an encoder takes a second on a small board, and a part that is missing may keep
 //! all media away. Neither is a reason for a button that does nothing. What is ordered meanwhile is kept as the state
 //! it leads to (the gate open, the voice open, the recording under way, the last prompt) and given to the media when
-//! they come; while they cannot come, each of their devices counts as lost, and they are tried again.
+//! they come; while they cannot come, each of their devices counts as lost, and they are tried again. An encoder whose
+//! warm-up hangs is told the same way: a watchdog that is not fed for it would only take the button away, again and
+//! again.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +25,8 @@ use crate::wire::up::{Fault, FaultKind};
 
 /// From one try to the next.
 const RETRY: Duration = Duration::from_secs(5);
+/// Media that have not come by then are lost for now. The watchdog has patience for longer.
+const COME_WITHIN: Duration = Duration::from_secs(20);
 /// What is lost while there are no media.
 const DEVICES: [FaultKind; 3] = [FaultKind::CameraLost, FaultKind::MicrophoneLost, FaultKind::SpeakerLost];
 
@@ -30,6 +35,8 @@ const DEVICES: [FaultKind; 3] = [FaultKind::CameraLost, FaultKind::MicrophoneLos
 pub struct LateMedia {
     state: Mutex<State>,
     changed: Condvar,
+    /// Whether they are told to be lost.
+    lost: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -58,35 +65,55 @@ impl LateMedia {
         inbox: Inbox,
         fragments: Arc<dyn Fragments>,
     ) -> Result<Arc<Self>, MediaError> {
-        let late = Arc::new(Self { state: Mutex::new(State::Awaited(Orders::default())), changed: Condvar::new() });
-        let awaited = Arc::clone(&late);
-        let bring = move || awaited.bring(&settings, &inbox, &fragments);
-        std::thread::Builder::new()
-            .name("media-start".into())
-            .spawn(bring)
+        let bring = move |late: &Self, inbox: &Inbox| {
+            late.bring(inbox, || MediaAdapter::start(settings.clone(), inbox.clone(), Arc::clone(&fragments)));
+        };
+        Self::start_with(inbox, COME_WITHIN, bring)
+    }
+
+    fn start_with(
+        inbox: Inbox,
+        within: Duration,
+        bring: impl FnOnce(&Self, &Inbox) + Send + 'static,
+    ) -> Result<Arc<Self>, MediaError> {
+        let state = Mutex::new(State::Awaited(Orders::default()));
+        let late = Arc::new(Self { state, changed: Condvar::new(), lost: AtomicBool::new(false) });
+        let (brings, watches, told) = (Arc::clone(&late), Arc::clone(&late), inbox.clone());
+        let thread = |name: &str| std::thread::Builder::new().name(name.into());
+        thread("media-start")
+            .spawn(move || bring(&brings, &inbox))
+            .and_then(|_| thread("media-late").spawn(move || watches.watch(within, &told)))
             .map_err(|why| MediaError::Thread { what: "start of the media", why })?;
         Ok(late)
     }
 
-    fn bring(&self, settings: &MediaSettings, inbox: &Inbox, fragments: &Arc<dyn Fragments>) {
-        let mut lost = false;
+    /// Whoever brings them may hang in a library.
+    fn watch(&self, within: Duration, inbox: &Inbox) {
+        let awaited = |state: &mut State| matches!(state, State::Awaited(_));
+        let waited = self.changed.wait_timeout_while(lock(&self.state), within, awaited);
+        let state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if matches!(*state, State::Awaited(_)) {
+            // While the state is held: what comes now tells its own after this.
+            self.lose(inbox, &format!("expected picture and sound within {} s, found none", within.as_secs()));
+        }
+    }
+
+    /// Tells it, once. Each part that works takes its own fault back when they have come.
+    fn lose(&self, inbox: &Inbox, why: &str) {
+        if self.lost.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        error!(why, "no picture and no sound; alarms go on");
+        for kind in DEVICES {
+            report(inbox, Event::FaultRaised(Fault { kind, detail: why.to_owned() }));
+        }
+    }
+
+    fn bring(&self, inbox: &Inbox, mut start: impl FnMut() -> Result<Arc<MediaAdapter>, MediaError>) {
         while matches!(*lock(&self.state), State::Awaited(_)) {
-            match MediaAdapter::start(settings.clone(), inbox.clone(), Arc::clone(fragments)) {
-                Ok(media) => {
-                    if lost {
-                        DEVICES.into_iter().for_each(|kind| report(inbox, Event::FaultCleared(kind)));
-                    }
-                    return self.arrived(media);
-                }
-                Err(why) => {
-                    if !lost {
-                        error!(%why, "no picture and no sound; alarms go on");
-                        for kind in DEVICES {
-                            report(inbox, Event::FaultRaised(Fault { kind, detail: why.to_string() }));
-                        }
-                    }
-                    lost = true;
-                }
+            match start() {
+                Ok(media) => return self.arrived(media),
+                Err(why) => self.lose(inbox, &why.to_string()),
             }
             let awaited = |state: &mut State| matches!(state, State::Awaited(_));
             // Whichever way it ends, the loop looks again.
@@ -101,6 +128,8 @@ impl LateMedia {
                 info!("picture and sound are there");
                 // Under the lock: what is ordered from now on comes after what was ordered before.
                 orders.give(&*media);
+                drop(state);
+                self.changed.notify_all();
             }
             State::Over => {
                 *state = State::Over;
@@ -196,10 +225,39 @@ impl Media for LateMedia {
             State::Awaited(_) | State::Over => MediaHealth::default(),
         }
     }
+
+    fn turn_age(&self) -> Option<Duration> {
+        match &*lock(&self.state) {
+            State::Here(media) => media.turn_age(),
+            State::Awaited(_) | State::Over => None,
+        }
+    }
+
     fn inventory(&self) -> MediaInventory {
         match &*lock(&self.state) {
             State::Here(media) => media.inventory(),
             State::Awaited(_) | State::Over => MediaInventory::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kiosk::INBOX_SIZE;
+
+    #[tokio::test]
+    async fn media_that_hang_in_their_start_are_lost_and_tell_so() {
+        let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
+        let (free, hangs) = std::sync::mpsc::channel::<()>();
+        let bring = move |_: &LateMedia, _: &Inbox| drop(hangs.recv());
+        let media = LateMedia::start_with(inbox, Duration::from_millis(50), bring).unwrap();
+        for kind in DEVICES {
+            let told = tokio::time::timeout(Duration::from_secs(10), events.recv()).await.unwrap().unwrap().event;
+            let detail = "expected picture and sound within 0 s, found none".to_owned();
+            assert_eq!(told, Event::FaultRaised(Fault { kind, detail }));
+        }
+        media.shut_down();
+        drop(free);
     }
 }

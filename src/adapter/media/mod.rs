@@ -304,9 +304,7 @@ impl Media for MediaAdapter {
     }
 
     fn stop_recording(&self, incident: IncidentId) {
-        if !self.hub.stop_recording(incident) {
-            self.overrun(incident);
-        }
+        self.hub.stop_recording(incident);
     }
 
     fn inventory(&self) -> MediaInventory {
@@ -315,6 +313,10 @@ impl Media for MediaAdapter {
             encoder: Some(self.hub.encoders.inventory()),
             prompts_missing: self.hub.prompts.missing(),
         }
+    }
+
+    fn turn_age(&self) -> Option<Duration> {
+        self.hub.supervised()
     }
 
     fn health(&self) -> MediaHealth {

@@ -41,7 +41,7 @@ pub enum Message {
 const MAX_UNITS: usize = 2000;
 /// Bytes that may wait.
 const MAX_BYTES: usize = 16 << 20;
-/// Starts and stops that may wait.
+/// Starts and stops that may wait when another start comes.
 const MAX_ORDERS: usize = 16;
 
 /// The queue.
@@ -73,17 +73,24 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// Puts an order in. `false` if too many wait already.
+    /// Puts the order to record in. `false` if too many orders wait already.
     #[must_use]
-    pub fn order(&self, message: Message) -> bool {
+    pub fn start(&self, incident: IncidentId, units: Vec<Unit>, picture: Option<PictureTrack>) -> bool {
         let mut inner = lock(&self.inner);
         if inner.messages.len() - inner.units >= MAX_ORDERS {
             return false;
         }
-        inner.messages.push_back(message);
+        inner.messages.push_back(Message::Start { incident, units, picture });
         drop(inner);
         self.filled.notify_one();
         true
+    }
+
+    /// Puts the order to end in, however many wait: a recording must not run on because it was lost. There is at most
+    /// one for each start that was taken (see [`super::hub::Hub::stop_recording`]), so they are few.
+    pub fn stop(&self, incident: IncidentId, at: Running) {
+        lock(&self.inner).messages.push_back(Message::Stop { incident, at });
+        self.filled.notify_one();
     }
 
     /// The last order: taken however many wait.
@@ -161,10 +168,22 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_is_taken_however_many_orders_wait() {
+        let queue = Queue::default();
+        let incident = IncidentId::fresh();
+        assert!((0..MAX_ORDERS).all(|_| queue.start(incident, vec![], None)));
+        assert!(!queue.start(incident, vec![], None));
+        queue.stop(incident, 5);
+        let now = Some(Instant::now());
+        let last = std::iter::from_fn(|| queue.next(now)).last();
+        assert!(matches!(last, Some(Message::Stop { at: 5, .. })), "{last:?}");
+    }
+
+    #[test]
     fn a_full_queue_sheds_whole_tails_of_groups_and_keeps_orders() {
         let queue = Queue::default();
         let incident = IncidentId::fresh();
-        assert!(queue.order(Message::Stop { incident, at: 0 }));
+        queue.stop(incident, 0);
         (0..10_000).for_each(|n| queue.unit(unit(n)));
         assert!(queue.shed() >= 8000);
         assert!(matches!(queue.next(None), Some(Message::Stop { .. })));

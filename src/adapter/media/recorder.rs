@@ -55,12 +55,15 @@ pub struct Desk {
 /// # Errors
 /// If the system gives no thread.
 pub fn start(desk: Desk) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("recorder".into()).spawn(move || Recorder { desk, recordings: Vec::new() }.run())
+    let recorder = Recorder { desk, recordings: Vec::new(), failing: false };
+    std::thread::Builder::new().name("recorder".into()).spawn(move || recorder.run())
 }
 
 struct Recorder {
     desk: Desk,
     recordings: Vec<Recording>,
+    /// Whether one of them fails.
+    failing: bool,
 }
 
 struct Recording {
@@ -169,6 +172,11 @@ impl Recorder {
             }
             !over
         });
+        // A recording that is over, written whole or given up, fails no more.
+        let failing = self.recordings.iter().any(|recording| recording.failing);
+        if std::mem::replace(&mut self.failing, failing) && !failing {
+            report(&self.desk.inbox, Event::FaultCleared(FaultKind::RecordingFailed));
+        }
     }
 
     fn shut_down(mut self) {
@@ -297,9 +305,7 @@ impl Recording {
     }
 
     fn succeeded(&mut self, desk: &Desk) {
-        if std::mem::take(&mut self.failing) {
-            report(&desk.inbox, Event::FaultCleared(FaultKind::RecordingFailed));
-        }
+        self.failing = false;
         if !std::mem::replace(&mut self.told_started, true) {
             report(&desk.inbox, Event::RecordingStarted { incident: self.incident });
         }
@@ -325,5 +331,34 @@ impl Recording {
                 false
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::store::NoStore;
+    use crate::kiosk::INBOX_SIZE;
+
+    #[test]
+    fn a_recording_that_was_given_up_is_no_fault_for_ever() {
+        gstreamer::init().unwrap();
+        let (inbox, mut events) = tokio::sync::mpsc::channel(INBOX_SIZE);
+        let fragments = Arc::new(NoStore::new("no disk".to_owned(), inbox.clone()));
+        let desk =
+            Desk { queue: Arc::default(), fragments, inbox, timeline: Timeline::begin(), ended: Box::new(|| {}) };
+        let mut recorder = Recorder { desk, recordings: Vec::new(), failing: false };
+        let incident = IncidentId::fresh();
+        recorder.begin(incident, vec![], None);
+        recorder.end(incident, 0);
+        recorder.recordings[0].ending.as_mut().unwrap().linger = Instant::now();
+        recorder.advance();
+        recorder.recordings[0].ending.as_mut().unwrap().give_up = Instant::now();
+        recorder.advance();
+        assert!(recorder.recordings.is_empty());
+        let told: Vec<Event> = std::iter::from_fn(|| events.try_recv().ok()).map(|stamped| stamped.event).collect();
+        let failed = told.iter().position(|event| matches!(event, Event::RecordingFailed { .. }));
+        assert!(failed.is_some(), "{told:?}");
+        assert_eq!(told.last(), Some(&Event::FaultCleared(FaultKind::RecordingFailed)));
     }
 }

@@ -26,6 +26,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// A part that has worked for this long is healthy: its next fault waits the first wait again.
 const HEALTHY: Duration = Duration::from_secs(10);
+/// So many broken parts at most are being stopped while another is built.
+const MOST_STOPPING: usize = 8;
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -79,7 +81,8 @@ impl Supervisor {
         let (to, from) = sync_channel(256);
         let ending = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ending);
-        let worker = Worker { settings, hub, input, to: to.clone(), slots: PARTS.map(Slot::new) };
+        let (slots, stopping) = (PARTS.map(Slot::new), Arc::new(()));
+        let worker = Worker { settings, hub, input, to: to.clone(), slots, stopping };
         let thread = std::thread::Builder::new().name("media".into()).spawn(move || worker.run(&from, &end))?;
         Ok(Self { to, ending, thread: Some(thread) })
     }
@@ -101,6 +104,8 @@ struct Slot {
     generation: u64,
     wait: Duration,
     fault: Option<String>,
+    /// Whether anything was told. Before, somebody else may have told the part to be lost (`late`).
+    told: bool,
 }
 
 enum State {
@@ -110,7 +115,14 @@ enum State {
 
 impl Slot {
     fn new(part: Part) -> Self {
-        Self { part, state: State::Down { until: Instant::now() }, generation: 0, wait: FIRST_WAIT, fault: None }
+        Self {
+            part,
+            state: State::Down { until: Instant::now() },
+            generation: 0,
+            wait: FIRST_WAIT,
+            fault: None,
+            told: false,
+        }
     }
 
     fn kind(&self) -> FaultKind {
@@ -118,7 +130,7 @@ impl Slot {
             Part::Picture => FaultKind::CameraLost,
             Part::Microphone => FaultKind::MicrophoneLost,
             Part::Speaker => FaultKind::SpeakerLost,
-            Part::Track => FaultKind::RecordingFailed,
+            Part::Track => FaultKind::RecordingSilent,
         }
     }
 }
@@ -129,11 +141,14 @@ struct Worker {
     input: Arc<VoiceInput>,
     to: SyncSender<Note>,
     slots: [Slot; PARTS.len()],
+    /// Held by every thread that stops a broken part.
+    stopping: Arc<()>,
 }
 
 impl Worker {
     fn run(mut self, from: &Receiver<Note>, ending: &AtomicBool) {
         while !ending.load(Ordering::Relaxed) {
+            self.hub.supervise();
             (0..self.slots.len()).for_each(|slot| self.look(slot));
             match from.recv_timeout(LOOK) {
                 Ok(Note::Trouble { slot, generation, why }) => self.trouble(slot, generation, why),
@@ -151,10 +166,11 @@ impl Worker {
     }
 
     fn look(&mut self, index: usize) {
+        let may_build = self.may_build();
         let slot = &mut self.slots[index];
         let progress = self.hub.last_progress(slot.part);
         match &slot.state {
-            State::Down { until } if *until <= Instant::now() => self.bring_up(index),
+            State::Down { until } if *until <= Instant::now() && may_build => self.bring_up(index),
             State::Down { .. } => {}
             State::Up { since, since_running, .. } => {
                 let works = progress.is_some_and(|at| at > *since_running);
@@ -166,12 +182,18 @@ impl Worker {
                     let why = self.card_trouble(index);
                     let why = why.unwrap_or_else(|| format!("nothing for {} ms", idle.as_millis()));
                     self.break_down(index, why);
-                } else if works && slot.fault.take().is_some() {
-                    info!(part = ?slot.part, "works again");
+                } else if works && (slot.fault.take().is_some() || !slot.told) {
+                    slot.told = true;
+                    info!(part = ?slot.part, "works");
                     report(&self.hub.inbox, Event::FaultCleared(slot.kind()));
                 }
             }
         }
+    }
+
+    /// A driver that hangs in each stop costs a thread and a pipeline each time: it is lost until some of them end.
+    fn may_build(&self) -> bool {
+        Arc::strong_count(&self.stopping) <= MOST_STOPPING
     }
 
     /// What the sound card says of a part that rests on it.
@@ -270,7 +292,11 @@ impl Worker {
         slot.wait = (slot.wait * 2).min(LONGEST_WAIT);
         if let State::Up { built, .. } = take(slot, until) {
             // A driver that hangs in its own stop must not stop the supervisor.
-            let stopper = std::thread::Builder::new().name("media-stop".into()).spawn(move || stop(built));
+            let held = Arc::clone(&self.stopping);
+            let stopper = std::thread::Builder::new().name("media-stop".into()).spawn(move || {
+                stop(built);
+                drop(held);
+            });
             if let Err(error) = stopper {
                 warn!(%error, "no thread to stop a broken part");
             }
@@ -280,6 +306,7 @@ impl Worker {
         }
         if slot.fault.is_none() {
             warn!(part = ?slot.part, why, "lost");
+            slot.told = true;
             report(&self.hub.inbox, Event::FaultRaised(Fault { kind: slot.kind(), detail: why.clone() }));
         }
         slot.fault = Some(why);
@@ -299,4 +326,17 @@ fn stop(built: Built) {
         }
     }
     drop(built.kept);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_part_has_a_fault_of_its_own_that_nobody_else_clears() {
+        let kinds: BTreeSet<FaultKind> = PARTS.map(|part| Slot::new(part).kind()).into();
+        assert_eq!(kinds.len(), PARTS.len());
+        assert!(!kinds.contains(&FaultKind::RecordingFailed), "the recorder's, cleared by the next recording");
+    }
 }

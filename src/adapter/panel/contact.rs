@@ -4,7 +4,7 @@
 //! must be told exactly once whatever comes, with one exception: while a line is down since the start, nobody knows
 //! whether that is a press, so an edge down then is one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kiosk::ports::Input;
 
@@ -12,6 +12,8 @@ use crate::kiosk::ports::Input;
 #[derive(Debug, Clone, Default)]
 pub struct Contacts {
     known: BTreeMap<Input, Known>,
+    /// Seen otherwise than known when all was quiet, once.
+    doubted: BTreeSet<Input>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +49,20 @@ impl Contacts {
         }
     }
 
+    /// The level that was read when no edge had come for a while: one may have been lost. It counts when it is read once
+    /// more, because not every driver debounces what it reads.
+    pub fn looked_at(&mut self, input: Input, active: bool) -> Option<Change> {
+        let news = self.is_active(input) != active;
+        if news && self.doubted.insert(input) {
+            return None;
+        }
+        self.doubted.remove(&input);
+        self.opened(input, active)
+    }
+
     /// An edge.
     pub fn edge(&mut self, input: Input, active: bool) -> Option<Change> {
+        self.doubted.remove(&input);
         if !active {
             return self.rests(input);
         }
@@ -92,6 +106,24 @@ mod tests {
         assert_eq!(contacts.opened(BUTTON, true), None, "still held");
         assert_eq!(contacts.opened(BUTTON, false), Some(Change::Rests), "let go meanwhile");
         assert_eq!(contacts.opened(BUTTON, true), Some(Change::Found), "pressed meanwhile: nobody saw the edge");
+    }
+
+    #[test]
+    fn an_edge_that_was_lost_shows_in_two_looks_and_a_spike_in_none() {
+        let mut contacts = Contacts::default();
+        assert_eq!(contacts.opened(BUTTON, false), None);
+        assert_eq!(contacts.edge(BUTTON, true), Some(Change::Active));
+        assert_eq!(contacts.looked_at(BUTTON, false), None);
+        assert_eq!(contacts.looked_at(BUTTON, false), Some(Change::Rests));
+        assert_eq!(contacts.edge(BUTTON, true), Some(Change::Active), "a press, not told before");
+        assert_eq!(contacts.edge(BUTTON, false), Some(Change::Rests));
+        for active in [true, false, true, false] {
+            assert_eq!(contacts.looked_at(BUTTON, active), None);
+        }
+        assert_eq!(contacts.looked_at(BUTTON, true), None);
+        assert_eq!(contacts.edge(BUTTON, true), Some(Change::Active), "its edge was only late");
+        assert_eq!(contacts.looked_at(BUTTON, false), None, "doubted once");
+        assert_eq!(contacts.looked_at(BUTTON, true), None);
     }
 
     proptest! {

@@ -78,14 +78,6 @@ struct CdevInputs {
     lines: Vec<(Offset, InputLine)>,
 }
 
-impl CdevInputs {
-    /// Whether the lines are still there.
-    fn prove(&self) -> Result<(), PanelError> {
-        let Some((offset, _)) = self.lines.first() else { return Ok(()) };
-        self.request.value(*offset).map(drop).map_err(|error| lost(&error))
-    }
-}
-
 fn lost(error: &gpiocdev::Error) -> PanelError {
     PanelError(format!("expected the panel's lines to stay, found: {error}"))
 }
@@ -97,11 +89,12 @@ impl Inputs for CdevInputs {
     }
 
     fn next(&mut self, within: Duration) -> Result<Option<Edge>, PanelError> {
-        // An error may be a signal that came to this thread: the lines themselves tell whether they are lost.
+        // An error may be a signal that came to this thread: the levels, which are read then, tell whether the lines
+        // are lost.
         if !self.request.wait_edge_event(within).unwrap_or(false) {
-            return self.prove().map(|()| None);
+            return Ok(None);
         }
-        let Ok(event) = self.request.read_edge_event() else { return self.prove().map(|()| None) };
+        let Ok(event) = self.request.read_edge_event() else { return Ok(None) };
         let Some((_, line)) = self.lines.iter().find(|(offset, _)| *offset == event.offset) else { return Ok(None) };
         // The kernel stamps an edge when it has stood for the whole debounce period: the hand was there before.
         let at = chip::instant(Duration::from_nanos(event.timestamp_ns), line.debounce);

@@ -33,21 +33,36 @@ pub fn run(shared: &Shared) {
 
 fn read(shared: &Shared, inputs: &mut dyn Inputs, contacts: &mut Contacts, tries: &mut u32) -> Result<(), PanelError> {
     // The level first: a button held since before gives no edge.
-    let now = Instant::now();
-    for line in &shared.wiring.inputs {
-        let active = inputs.active(line.input)?;
-        let change = contacts.opened(line.input, active);
-        tell(shared, contacts, line.input, change, now);
-    }
+    levels(shared, inputs, contacts, Contacts::opened)?;
     shared.found(Half::Inputs);
     while !shared.stopped() {
+        shared.turned(Half::Inputs);
         let Some(Edge { input, active, at }) = inputs.next(WAIT)? else {
-            // Lines that give nothing for a while prove that they are there.
+            // Lines that give nothing for a while prove that they are there. And an edge may have been lost, in a
+            // buffer that ran over or while the chip was without power: after a release that nobody saw, the next
+            // press would count as told.
+            levels(shared, inputs, contacts, Contacts::looked_at)?;
             *tries = 0;
             continue;
         };
         let change = contacts.edge(input, active);
         tell(shared, contacts, input, change, at);
+    }
+    Ok(())
+}
+
+/// Looks at every line, and tells what no edge told.
+fn levels(
+    shared: &Shared,
+    inputs: &mut dyn Inputs,
+    contacts: &mut Contacts,
+    take: fn(&mut Contacts, Input, bool) -> Option<Change>,
+) -> Result<(), PanelError> {
+    let now = Instant::now();
+    for line in &shared.wiring.inputs {
+        let active = inputs.active(line.input)?;
+        let change = take(contacts, line.input, active);
+        tell(shared, contacts, line.input, change, now);
     }
     Ok(())
 }

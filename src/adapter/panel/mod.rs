@@ -56,7 +56,7 @@ pub trait Inputs {
     /// # Errors
     /// The lines are lost.
     fn active(&mut self, input: Input) -> Result<bool, PanelError>;
-    /// The next edge, or none within `within`.
+    /// The next edge, or none within `within`: then the levels are looked at.
     ///
     /// # Errors
     /// The lines are lost.
@@ -124,6 +124,10 @@ impl Panel for PanelAdapter {
 
     fn look(&self) -> PanelView {
         self.shared.look()
+    }
+
+    fn turn_age(&self) -> Option<Duration> {
+        self.shared.turn_age()
     }
 }
 

@@ -13,6 +13,9 @@ const HALF_BLINK: Duration = Duration::from_millis(250);
 /// All lines are set again this often: it shows a chip that died, and heals one that lost its power for a moment.
 const REFRESH: Duration = Duration::from_secs(5);
 
+/// The thread turns at least this often, so that its standstill can be told from rest.
+const TURN: Duration = Duration::from_secs(1);
+
 /// Sets until the end; then all is off.
 pub fn run(shared: &Shared) {
     let mut tries = 0;
@@ -35,6 +38,7 @@ fn serve(shared: &Shared, outputs: &mut dyn Outputs, tries: &mut u32) -> Result<
     let mut refresh = Instant::now() + REFRESH;
     let mut seen = 0;
     while !shared.stopped() {
+        shared.turned(Half::Outputs);
         let now = Instant::now();
         if refresh <= now {
             refresh = now + REFRESH;
@@ -55,7 +59,8 @@ fn serve(shared: &Shared, outputs: &mut dyn Outputs, tries: &mut u32) -> Result<
                 shared.was_set(line.role, on, Instant::now());
             }
         }
-        seen = shared.wait(seen, blink.next.map_or(refresh, |next| next.min(refresh)));
+        let until = refresh.min(now + TURN);
+        seen = shared.wait(seen, blink.next.map_or(until, |next| next.min(until)));
     }
     for line in &shared.wiring.outputs {
         outputs.set(line.role, false)?;

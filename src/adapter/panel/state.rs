@@ -58,12 +58,17 @@ struct State {
     is: BTreeMap<Role, bool>,
     inputs: BTreeMap<Input, bool>,
     lost: BTreeMap<Half, String>,
+    /// When each half's thread last turned.
+    turned: BTreeMap<Half, Instant>,
     latencies: Latencies,
 }
 
 impl Shared {
     pub fn new(wiring: Wiring, driver: Arc<dyn Driver>, inbox: Inbox) -> Self {
-        Self { wiring, driver, inbox, state: Mutex::default(), wake: Condvar::new() }
+        // Lines that hang while they are opened for the first time are a standstill too.
+        let turned = [Half::Inputs, Half::Outputs].map(|half| (half, Instant::now())).into();
+        let state = Mutex::new(State { turned, ..State::default() });
+        Self { wiring, driver, inbox, state, wake: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -138,6 +143,18 @@ impl Shared {
         }
     }
 
+    /// A half's thread has turned once more.
+    pub fn turned(&self, half: Half) {
+        self.state().turned.insert(half, Instant::now());
+    }
+
+    /// How long ago the slower thread last turned; one whose lines are lost waits to try again, and that is known.
+    pub fn turn_age(&self) -> Option<Duration> {
+        let state = self.state();
+        let there = state.turned.iter().filter(|(half, _)| !state.lost.contains_key(half));
+        there.map(|(_, at)| at.elapsed()).max()
+    }
+
     /// An input is like this.
     pub fn input_is(&self, input: Input, active: bool) {
         self.state().inputs.insert(input, active);
@@ -170,6 +187,7 @@ impl Shared {
     pub fn found(&self, half: Half) {
         let mut state = self.state();
         state.tried |= half == Half::Inputs;
+        state.turned.insert(half, Instant::now());
         self.wake.notify_all();
         if state.lost.remove(&half).is_none() {
             return;

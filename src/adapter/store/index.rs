@@ -126,7 +126,7 @@ pub struct Entry {
 
 /// The open database.
 pub struct Index {
-    db: Connection,
+    pub(super) db: Connection,
 }
 
 impl Index {

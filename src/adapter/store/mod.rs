@@ -135,6 +135,17 @@ impl StoreAdapter {
         self.worker.ask_async(question).await
     }
 
+    /// Tells the shell that something was not kept. May run on the shell's own task when the queue is full, so it does
+    /// not wait.
+    fn unless_kept(&self, what: impl FnOnce(String) -> Event + Send + 'static) -> impl FnOnce(String) + Send + 'static {
+        let inbox = self.inbox.clone();
+        move |why| {
+            if let Err(error) = inbox.try_send(Stamped::now(what(why))) {
+                tracing::error!(%error, "something was not kept, and the shell does not hear it");
+            }
+        }
+    }
+
     fn write_file(&self, fragment: &NewFragment) -> Result<(), FragmentError> {
         let stop = *self.stop_after.lock().unwrap_or_else(PoisonError::into_inner);
         let fail = |step: Step, why: String| FragmentError {
@@ -167,19 +178,14 @@ impl StoreAdapter {
 impl Store for StoreAdapter {
     fn keep(&self, press: KeptPress) {
         let incident = press.incident;
-        let (kept, lost) = (self.inbox.clone(), self.inbox.clone());
+        let kept = self.inbox.clone();
         self.worker.post(
             move |index| {
                 index.keep(&press)?;
                 thread::tell(&kept, Event::Kept { incident });
                 Ok(())
             },
-            // May run on the caller's own task when the queue is full, so it must not wait.
-            move |why| {
-                if lost.try_send(Stamped::now(Event::KeepFailed { incident, why })).is_err() {
-                    tracing::error!(%incident, "a press was not kept, and the inbox is full");
-                }
-            },
+            self.unless_kept(move |why| Event::KeepFailed { incident, why }),
         );
     }
 
@@ -194,7 +200,7 @@ impl Store for StoreAdapter {
     fn keep_closed(&self, incident: IncidentId) {
         self.worker.post(
             move |index| index.keep_closed(incident),
-            move |why| tracing::error!(%incident, why, "the close was not kept"),
+            self.unless_kept(move |why| Event::CloseNotKept { incident, why }),
         );
     }
 

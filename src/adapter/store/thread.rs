@@ -159,7 +159,10 @@ struct Owner {
 impl Owner {
     fn serve(mut self, jobs: &Receiver<Job>) {
         while let Ok(mut job) = jobs.recv() {
+            let before = self.written();
             match self.perform(&mut job.run) {
+                // A question is answered from memory by a disk that takes nothing.
+                Ok(()) if self.written() == before => {}
                 Ok(()) => self.healed(),
                 Err(why) => {
                     self.failed(&why);
@@ -193,6 +196,11 @@ impl Owner {
             tracing::error!("{line}");
         }
         Ok(self.index.insert(index))
+    }
+
+    /// Rows written since the database was opened.
+    fn written(&self) -> Option<u64> {
+        self.index.as_ref().map(|index| index.db.total_changes())
     }
 
     fn count(&self) {

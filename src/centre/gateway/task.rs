@@ -57,8 +57,13 @@ pub(super) async fn start(
     events: mpsc::Sender<GatewayEvent>,
     shown: Arc<Mutex<Vec<LegCounters>>>,
 ) -> Result<(), SocketsError> {
-    let opening =
-        Opening { addresses: &settings.addresses, port: settings.port, udp: settings.udp, tcp_listen: settings.tcp };
+    let opening = Opening {
+        addresses: &settings.addresses,
+        port: settings.port,
+        udp: settings.udp,
+        tcp_listen: settings.tcp,
+        lenient: false,
+    };
     let (sockets, incoming) = Sockets::open(&opening).await?;
     let candidates = sockets.candidates();
     info!(candidates = candidates.len(), "gateway: listening");

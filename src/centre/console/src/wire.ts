@@ -32,6 +32,7 @@ export const FAULTS = [
   "speaker_lost",
   "store_failed",
   "recording_failed",
+  "recording_silent",
   "leg_down",
   "delivery_failed",
   "camera_frozen",

@@ -141,6 +141,7 @@ export const en: Strings = {
       speaker_lost: "No loudspeaker",
       store_failed: "Storage fails",
       recording_failed: "Recording fails",
+      recording_silent: "Recordings without sound",
       leg_down: "No media line",
       delivery_failed: "Recordings are not delivered",
       camera_frozen: "Camera frozen",

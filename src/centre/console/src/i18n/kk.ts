@@ -139,6 +139,7 @@ export const kk: Strings = {
       speaker_lost: "Динамик жоқ",
       store_failed: "Сақтау ақауы",
       recording_failed: "Жазу ақауы",
+      recording_silent: "Жазбаларда дыбыс жоқ",
       leg_down: "Медиажелі жоқ",
       delivery_failed: "Жазбалар жеткізілмей жатыр",
       camera_frozen: "Камера қатып қалған",

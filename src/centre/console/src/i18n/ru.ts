@@ -146,6 +146,7 @@ export const ru: Strings = {
       speaker_lost: "Нет динамика",
       store_failed: "Сбой хранилища",
       recording_failed: "Сбой записи",
+      recording_silent: "Записи без звука",
       leg_down: "Нет медиалинии",
       delivery_failed: "Записи не доставляются",
       camera_frozen: "Камера зависла",
