@@ -20,7 +20,7 @@ use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
 use crate::machine::selftest::TestEvent;
 use crate::mqtt::{self, Client, Happening, Kind};
-use crate::wire::down::{AlarmAck, CentreState, Order, OrderKind, SignalDown};
+use crate::wire::down::{AlarmAck, CentreState, Echo, Order, OrderKind, SignalDown};
 use crate::wire::topic::{self, Down, Up};
 use crate::wire::up::{KioskState, Place};
 use crate::wire::{BootId, Envelope, KioskId, MessageId, decode, encode, limits};

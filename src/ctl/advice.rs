@@ -46,6 +46,7 @@ fn of(kind: FaultKind) -> Option<&'static str> {
         FaultKind::MicrophoneDeaf | FaultKind::SoundPathBroken => {
             "microphone, loudspeaker and their openings; media.sound.volume; sos-ctl selftest sound"
         }
+        FaultKind::RecordingSilent => "the daemon's sound track: sos-ctl logs; restart it",
         FaultKind::StoreFailed | FaultKind::RecordingFailed => "the card: full, worn out or read-only? df -h; dmesg",
         FaultKind::DiskFull => "what fills the disk: df -h; sos-ctl recordings list",
         FaultKind::PanelLost => "the lines of button and lamps: sos-ctl panel; sos-ctl config list panel",

@@ -250,7 +250,7 @@ mod tests {
     async fn media_that_hang_in_their_start_are_lost_and_tell_so() {
         let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
         let (free, hangs) = std::sync::mpsc::channel::<()>();
-        let bring = move |_: &LateMedia, _: &Inbox| drop(hangs.recv());
+        let bring = move |_: &LateMedia, _: &Inbox| _ = hangs.recv();
         let media = LateMedia::start_with(inbox, Duration::from_millis(50), bring).unwrap();
         for kind in DEVICES {
             let told = tokio::time::timeout(Duration::from_secs(10), events.recv()).await.unwrap().unwrap().event;
