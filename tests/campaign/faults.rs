@@ -191,8 +191,8 @@ impl Disk {
         let mut file = File::create(&path)?;
         let block = [0x55; 1 << 16];
         loop {
-            match file.write(&block) {
-                Ok(_) => {}
+            match file.write_all(&block) {
+                Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(path),
                 Err(error) => return Err(error).context("filling the disk"),
             }

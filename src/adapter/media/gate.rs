@@ -70,6 +70,7 @@ impl Gate {
     }
 
     /// Whether packets are to be made of a frame: while the gate is closed, nobody would get them.
+    #[must_use]
     pub fn wants(&self) -> bool {
         let open = self.is_open();
         if !open {

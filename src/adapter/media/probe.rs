@@ -108,32 +108,34 @@ impl Probe {
 
     /// Chirps in the place of what passes `pad` while the probe is on.
     pub fn on_the_way_out(self: &Arc<Self>, pad: &gst::Pad) {
-        let probe = Arc::clone(self);
-        overwrite(pad, move |at, block| probe.fill(at, block));
+        self.overwrite(pad, |probe, at, block| probe.fill(at, block));
     }
 
     /// Takes what passes `pad` while the probe is on.
     pub fn on_the_way_back(self: &Arc<Self>, pad: &gst::Pad) {
-        let probe = Arc::clone(self);
-        overwrite(pad, move |at, block| probe.take(at, block));
+        self.overwrite(pad, |probe, at, block| probe.take(at, block));
     }
-}
 
-/// Lets `change` change each block of S16 sound that passes a pad; true: it did.
-fn overwrite(pad: &gst::Pad, change: impl Fn(Running, &mut [i16]) -> bool + Send + Sync + 'static) {
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
-        let Some(at) = buffer.pts() else { return gst::PadProbeReturn::Ok };
-        let Ok(map) = buffer.map_readable() else { return gst::PadProbeReturn::Ok };
-        let mut block: Vec<i16> = pcm::from_bytes(&map).collect();
-        drop(map);
-        if change(at.nseconds(), &mut block)
-            && let Ok(mut map) = buffer.make_mut().map_writable()
-        {
-            for (pair, sample) in map.chunks_exact_mut(2).zip(&block) {
-                pair.copy_from_slice(&sample.to_le_bytes());
+    /// Lets `change` change each block of S16 sound that passes a pad while the probe is on; true: it did.
+    fn overwrite(self: &Arc<Self>, pad: &gst::Pad, change: fn(&Arc<Self>, Running, &mut [i16]) -> bool) {
+        let probe = Arc::clone(self);
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            if lock(&probe.state).is_none() {
+                return gst::PadProbeReturn::Ok;
             }
-        }
-        gst::PadProbeReturn::Ok
-    });
+            let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
+            let Some(at) = buffer.pts() else { return gst::PadProbeReturn::Ok };
+            let Ok(map) = buffer.map_readable() else { return gst::PadProbeReturn::Ok };
+            let mut block: Vec<i16> = pcm::from_bytes(&map).collect();
+            drop(map);
+            if change(&probe, at.nseconds(), &mut block)
+                && let Ok(mut map) = buffer.make_mut().map_writable()
+            {
+                for (pair, sample) in map.chunks_exact_mut(2).zip(&block) {
+                    pair.copy_from_slice(&sample.to_le_bytes());
+                }
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
 }

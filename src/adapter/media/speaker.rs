@@ -1,5 +1,6 @@
-//! The loudspeaker: the officer's voice and the prompts, mixed over a floor of silence that never stops,
-//! so that the first word of a call meets a running sink.
+//! The loudspeaker: the officer's voice and the prompts, laid over a floor of silence that never stops, so that the
+//! first word of a call meets a running sink. GStreamer's mixer was not taken: waiting for a voice that mostly is not
+//! there, it cost a kiosk at rest as much as both its encoders of sound.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -11,9 +12,10 @@ use gstreamer_app as gst_app;
 use tracing::warn;
 
 use super::card::Way;
+use super::clock::{MS, Running};
 use super::hub::{Hub, Part};
 use super::pipeline::{element, fill_ticks, on_block, on_sample, pad, parse, running_time, ticker};
-use super::stereo::Side;
+use super::stereo::{Lane, Side};
 use super::supervise::Built;
 use super::voice::{Arrived, PAYLOAD_TYPE};
 use super::wav::Recorder;
@@ -23,6 +25,8 @@ use crate::machine::Event;
 
 /// How long the jitter buffer holds a packet, milliseconds.
 const JITTER_MS: u32 = 20;
+/// The voice is heard this long after its packet came: what the jitter buffer waits for, decoded by a late thread.
+const DELAY: Running = 30 * MS;
 
 /// Where packets of the officer's voice go in; the pipeline behind it may be rebuilt at any time.
 #[derive(Debug, Default)]
@@ -56,23 +60,24 @@ pub fn build(settings: &MediaSettings, hub: &Arc<Hub>, input: &VoiceInput) -> Re
     };
     let to_card = settings.speaker == Speaker::Card;
     let pipeline = parse(&format!(
-        "audiomixer name=mix start-time-selection=first output-buffer-duration=10000000 latency=4000000 ! \
-           audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved ! \
-           appsink name=sink sync=true async=false qos=false processing-deadline=0 enable-last-sample=false \
-         {floor} ! mix. \
+        "{floor} ! appsink name=sink sync=false async=false enable-last-sample=false \
          appsrc name=voice is-live=true format=time max-bytes=65536 leaky-type=downstream \
            caps=application/x-rtp,media=audio,clock-rate=48000,encoding-name=OPUS,payload={PAYLOAD_TYPE} ! \
            rtpjitterbuffer name=jitter latency={JITTER_MS} do-lost=true drop-on-latency=true ! \
            rtpopusdepay ! opusdec plc=true ! audioconvert ! audioresample ! \
-           capsfilter name=decoded caps=audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved ! mix.",
+           capsfilter name=decoded caps=audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved ! \
+           fakesink sync=false async=false enable-last-sample=false",
         floor = ticker(&hub.timeline, "floor", 480, 1),
     ))?;
-    let prompts = Arc::clone(hub);
-    fill_ticks(&pipeline, "floor", move |at, block| {
-        prompts.prompts.fill(block, prompts.voice.speaks(at));
-    });
     hub.probe.on_the_way_back(&pad(&pipeline, "decoded", "src"));
-    tap_voice(&pipeline, hub);
+    let voice = tap_voice(&pipeline, hub);
+    let mix = Arc::clone(hub);
+    fill_ticks(&pipeline, "floor", move |at, block| {
+        mix.prompts.fill(block, mix.voice.speaks(at));
+        let count = block.len();
+        let put = |index: usize, sample: i16| block[index] = block[index].saturating_add(sample);
+        lock(&voice).read(at.saturating_sub(DELAY), count, put);
+    });
     measure_jitter_buffer(&pipeline, hub);
     let hub = Arc::clone(hub);
     on_sample(&element::<gst_app::AppSink>(&pipeline, "sink"), move |sample| {
@@ -82,7 +87,7 @@ pub fn build(settings: &MediaSettings, hub: &Arc<Hub>, input: &VoiceInput) -> Re
     Ok(Built::new(pipeline))
 }
 
-/// The card takes what leaves the mixer; only what it took is progress.
+/// The card takes what leaves; only what it took is progress.
 fn to_card(hub: &Arc<Hub>) -> Result<(), MediaError> {
     let card = hub.card.get().ok_or_else(|| MediaError::Pipeline { why: "no sound card is configured".into() })?;
     if let Some(why) = card.trouble(Way::Out) {
@@ -97,10 +102,12 @@ fn to_card(hub: &Arc<Hub>) -> Result<(), MediaError> {
     Ok(())
 }
 
-/// A block leaves the mixer: its sink has just waited for its time. It is heard at once, or when the card plays it.
+/// A block leaves at its time. It is heard at once, or when the card plays it.
 fn leave(hub: &Hub, sample: &gst::Sample, file: Option<&mut Recorder>, to_card: bool) {
     let (Some(at), Some(buffer)) = (running_time(sample), sample.buffer()) else { return };
     let now = hub.timeline.now();
+    // The voice's own time.
+    let at = at.saturating_sub(DELAY);
     let Ok(map) = buffer.map_readable() else { return };
     let samples: Vec<i16> = pcm::from_bytes(&map).collect();
     let mut waits = 0;
@@ -123,14 +130,17 @@ fn leave(hub: &Hub, sample: &gst::Sample, file: Option<&mut Recorder>, to_card: 
     }
 }
 
-/// The officer's side of the recording, at the time the loudspeaker plays it.
-fn tap_voice(pipeline: &gst::Pipeline, hub: &Arc<Hub>) {
-    let hub = Arc::clone(hub);
+/// The officer's voice on its way to the loudspeaker, and the officer's side of the recording at the time it is played.
+fn tap_voice(pipeline: &gst::Pipeline, hub: &Arc<Hub>) -> Arc<Mutex<Lane>> {
+    let (hub, voice) = (Arc::clone(hub), Arc::new(Mutex::new(Lane::default())));
+    let comes = Arc::clone(&voice);
     on_block(&pad(pipeline, "decoded", "src"), move |at, block| {
+        lock(&comes).write(at, block);
         hub.voice.listen(at, block);
         let plays = at + hub.speaker_delay.load(Ordering::Relaxed);
         lock(&hub.stereo).write(Side::Officer, plays, block);
     });
+    voice
 }
 
 /// A packet's way from its arrival to the loudspeaker: what the jitter buffer made of its time, and

@@ -35,27 +35,21 @@ impl Stereo {
             Side::Person => &mut self.person,
             Side::Officer => &mut self.officer,
         };
-        lane.write(ticks(at, RATE), samples);
+        lane.write(at, samples);
     }
 
     /// Takes the time from `at` on out, interleaved into `out`. Anything earlier is forgotten.
     pub fn read(&mut self, at: Running, out: &mut [i16]) {
-        let from = ticks(at, RATE);
-        self.person.forget_before(from);
-        self.officer.forget_before(from);
-        for pair in out.chunks_exact_mut(2) {
-            pair.fill(0);
-        }
-        let frames = (out.len() / 2) as u64;
+        out.fill(0);
         for (channel, lane) in [&mut self.person, &mut self.officer].into_iter().enumerate() {
-            lane.take(from, frames, |index, sample| out[index * 2 + channel] = sample);
+            lane.read(at, out.len() / 2, |index, sample| out[index * 2 + channel] = sample);
         }
     }
 }
 
-/// One side: samples from `start` on without a hole.
+/// One voice: samples from `start` on without a hole.
 #[derive(Debug, Default)]
-struct Lane {
+pub struct Lane {
     start: u64,
     samples: VecDeque<i16>,
 }
@@ -65,7 +59,9 @@ impl Lane {
         self.start + self.samples.len() as u64
     }
 
-    fn write(&mut self, at: u64, samples: &[i16]) {
+    /// Lays a block down at the time its first sample sounded.
+    pub fn write(&mut self, at: Running, samples: &[i16]) {
+        let at = ticks(at, RATE);
         if self.samples.is_empty() {
             // Right behind what was just read, a block of a running stream still follows seamlessly.
             let follows = at.abs_diff(self.start) <= SEAM && self.start != 0;
@@ -90,21 +86,19 @@ impl Lane {
         }
     }
 
-    fn forget_before(&mut self, from: u64) {
+    /// Takes so many samples from `at` on out, and gives those that are there, each with its place. Anything earlier is
+    /// forgotten.
+    pub fn read(&mut self, at: Running, count: usize, mut put: impl FnMut(usize, i16)) {
+        let from = ticks(at, RATE);
         let old = from.saturating_sub(self.start).min(self.samples.len() as u64);
         self.samples.drain(..usize::try_from(old).unwrap_or(0));
         self.start += old;
-    }
-
-    fn take(&mut self, from: u64, frames: u64, mut put: impl FnMut(usize, i16)) {
-        while self.start < from + frames
-            && let Some(sample) = self.samples.pop_front()
-        {
-            if self.start >= from {
-                put(usize::try_from(self.start - from).unwrap_or(0), sample);
-            }
-            self.start += 1;
+        let skip = usize::try_from(self.start.saturating_sub(from)).unwrap_or(usize::MAX);
+        let taken = count.saturating_sub(skip).min(self.samples.len());
+        for (index, sample) in self.samples.drain(..taken).enumerate() {
+            put(skip + index, sample);
         }
+        self.start += taken as u64;
     }
 }
 
