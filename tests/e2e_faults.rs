@@ -280,3 +280,19 @@ async fn a_card_that_hangs_at_the_start_keeps_no_press_away() -> Result<()> {
     fault(&world, "store_failed").await?;
     world.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_certificate_takes_the_link_away_and_not_the_button() -> Result<()> {
+    let mut world = World::temporary(Options::quick()).await?;
+    ensure!(world.kiosk.terminate().await? == Some(0), "it ends cleanly");
+    let (ca, away) = (world.dir.join("keys/ca.pem"), world.dir.join("keys/away.pem"));
+    std::fs::rename(&ca, &away)?;
+    world.start_kiosk()?;
+    let incident = until("the button armed", Duration::from_secs(10), || async { world.press().await.ok() }).await?;
+    ensure!(world.lamp("sent").await? == "blinking", "not yet confirmed");
+    fault(&world, "certificate_expiring").await?;
+    std::fs::rename(&away, &ca)?;
+    let api = world.api("daulet").await?;
+    waits(&api, &incident).await?;
+    world.stop().await
+}

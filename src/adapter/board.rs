@@ -11,7 +11,7 @@ use super::link::wall_us;
 use crate::kiosk::checkup::{Checkup, Findings};
 use crate::kiosk::ports::{Board, Link, Vitals};
 use crate::kiosk::{Inbox, Stamped};
-use crate::tls;
+use crate::tls::{self, ClientFiles};
 
 /// How often it looks. Nothing of it changes faster than a person can act.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -27,8 +27,8 @@ pub struct BoardAdapter {
 /// What is looked at.
 #[derive(Debug, Clone)]
 pub struct BoardSettings {
-    /// The kiosk's certificate.
-    pub certificate: PathBuf,
+    /// The kiosk's certificate, its key and whom it trusts.
+    pub tls: ClientFiles,
     /// Where recordings are kept.
     pub store: PathBuf,
 }
@@ -68,7 +68,9 @@ impl Board for BoardAdapter {
 }
 
 fn read(settings: &BoardSettings, offset_us: Option<i64>) -> (Findings, Vitals) {
-    let certificate = tls::validity(&settings.certificate).map(|v| (v.from_s, v.until_s)).map_err(|e| e.to_string());
+    // Without any one of the files there is no link.
+    let certificate = settings.tls.read().and_then(|_| tls::validity(&settings.tls.identity.cert));
+    let certificate = certificate.map(|v| (v.from_s, v.until_s)).map_err(|e| e.to_string());
     let temperature_c = warmest(Path::new("/sys/class/thermal"));
     let (disk_free_mb, disk_total_mb) = disk(&settings.store).unzip();
     let wall_s = wall_us() / 1_000_000;

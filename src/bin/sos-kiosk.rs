@@ -48,7 +48,7 @@ use sos::kiosk::selftest::full::Tester;
 use sos::kiosk::stop::{Signals, Stopping};
 use sos::kiosk::{Ask, INBOX_SIZE, Inbox, Parts, Setup, Shell};
 use sos::machine::Settings;
-use sos::tls;
+use sos::tls::ClientFiles;
 use sos::wire::BootId;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -202,7 +202,7 @@ fn services(
     asks: &mpsc::Sender<Ask>,
     view: keeping::Watched,
 ) -> Services {
-    let looked_at = BoardSettings { certificate: config.centre.identity.cert.clone(), store: config.store_dir.clone() };
+    let looked_at = BoardSettings { tls: tls_files(config), store: config.store_dir.clone() };
     let board: Arc<dyn Board> = BoardAdapter::start(looked_at, parts.link.clone(), inbox.clone());
     Services { inbox: inbox.clone(), asks: asks.clone(), board, config: Arc::new(view), suite }
 }
@@ -235,18 +235,17 @@ struct Made {
 }
 
 /// The parts list. Each adapter gets a clone of the inbox and reports there. Only what the daemon cannot be
-/// without is an error: a store that cannot be had is a fault, and the alarm goes out all the same.
+/// without is an error: a store or a certificate that cannot be had is a fault, and the button is armed all the same.
 async fn make(config: &KioskConfig, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> anyhow::Result<Made> {
     let centre = &config.centre;
     let (panel, hand) = kiosk_panel::make(&config.panel, inbox).context("panel")?;
-    let tls = tls::client(&centre.ca, Some(&centre.identity)).context("centre")?;
     let link = LinkSettings {
         kiosk: config.id.clone(),
         boot: BootId::fresh(),
         place: config.place.clone(),
         host: centre.broker_host.clone(),
         port: centre.broker_port,
-        tls: Some(tls),
+        tls: Some(tls_files(config)),
     };
     let (link, reader) = LinkAdapter::start(link, inbox.clone()).context("link")?;
     let (store, presses) = LateStore::start(&config.store_dir, inbox.clone()).context("store")?;
@@ -264,6 +263,10 @@ async fn make(config: &KioskConfig, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> 
     let tester = Tester::new(suite.clone(), Arc::new(ProofFile::new(&config.store_dir)), inbox.clone());
     let parts = Parts { panel, media: media.clone(), leg, link, store: store.clone(), tester, restored };
     Ok(Made { parts, suite, hand, media, store, _delivery: delivery })
+}
+
+fn tls_files(config: &KioskConfig) -> ClientFiles {
+    ClientFiles { ca: config.centre.ca.clone(), identity: config.centre.identity.clone() }
 }
 
 /// The open presses of an earlier run, if the disk gives them at once; else the core is told when they come.

@@ -392,3 +392,20 @@ async fn what_is_found_on_the_disk_again_is_asked_for_before_it_is_sent() {
     }
     assert_eq!(seen, ["inventory", "sealed"]);
 }
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_read_is_a_fault_until_it_can() {
+    let mut world = World::new().await;
+    let (ca, away) = (world.keys.path().join("ca.pem"), world.keys.path().join("away.pem"));
+    fs::rename(&ca, &away).unwrap();
+    let incident = IncidentId::fresh();
+    world.write(incident, [0]);
+    world.deliver();
+    let fault = world.event().await;
+    let names = |detail: &str| detail.contains("ca.pem");
+    let kind = FaultKind::DeliveryFailed;
+    assert!(matches!(&fault, Event::FaultRaised(f) if f.kind == kind && names(&f.detail)), "{fault:?}");
+    fs::rename(&away, &ca).unwrap();
+    assert_eq!(world.event().await, Event::FaultCleared(kind));
+    world.until("fragment 0").await;
+}
