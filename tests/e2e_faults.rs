@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use support::centre_side::{Api, run};
 use support::officer::{Browser, Officer};
 use support::way::Way;
-use support::world::{Options, World};
+use support::world::{KIOSK, Options, World};
 use support::{until, wall_us};
 use tokio::process::Command;
 
@@ -294,5 +294,15 @@ async fn a_bad_certificate_takes_the_link_away_and_not_the_button() -> Result<()
     std::fs::rename(&away, &ca)?;
     let api = world.api("daulet").await?;
     waits(&api, &incident).await?;
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_hangs_is_a_fault_and_does_not_hold_the_end() -> Result<()> {
+    let mut world = World::temporary(Options::quick()).await?;
+    let key = world.dir.join(format!("keys/{KIOSK}.key"));
+    std::fs::rename(&key, key.with_extension("away"))?;
+    hang(&key)?;
+    fault(&world, "store_failed").await?;
     world.stop().await
 }

@@ -100,12 +100,12 @@ fn main() -> ExitCode {
         }
     };
     let ended = runtime.block_on(live(start, &layers));
+    // Whatever does not end by itself, a disk that hangs say, goes with the program.
+    runtime.shutdown_background();
     match ended {
         Ok(End::Stopped { in_order: true }) => ExitCode::SUCCESS,
         Ok(End::Stopped { in_order: false }) => ExitCode::FAILURE,
         Ok(End::Restart) => {
-            // Whatever does not end by itself goes with the old program.
-            runtime.shutdown_background();
             error!(error = %anew(), "cannot start anew");
             ExitCode::FAILURE
         }
