@@ -311,7 +311,8 @@ fn prevents(kind: FaultKind) -> bool {
         | FaultKind::ClockWrong
         | FaultKind::CertificateExpiring
         | FaultKind::ConfigBroken
-        | FaultKind::NotProved => false,
+        | FaultKind::NotProved
+        | FaultKind::StoreReplaced => false,
         FaultKind::ButtonStuck
         | FaultKind::CameraLost
         | FaultKind::MicrophoneLost
@@ -361,6 +362,7 @@ pub fn fault_name(kind: FaultKind) -> &'static str {
         FaultKind::CertificateExpiring => "certificate",
         FaultKind::ConfigBroken => "configuration broken",
         FaultKind::NotProved => "not proved by a self-test",
+        FaultKind::StoreReplaced => "database set aside",
         FaultKind::Unknown => "unknown fault",
     }
 }

@@ -18,6 +18,26 @@ pub struct Identity {
     pub key: PathBuf,
 }
 
+/// A client's files. They are read when it connects: what was renewed meanwhile counts, and a bad file is a reason
+/// why there is no connection, not why there is no program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientFiles {
+    /// Certificate authority that is trusted, PEM.
+    pub ca: PathBuf,
+    /// What it shows of itself.
+    pub identity: Identity,
+}
+
+impl ClientFiles {
+    /// As they are now; reads from the disk.
+    ///
+    /// # Errors
+    /// [`TlsError`] names the file.
+    pub fn read(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        client(&self.ca, Some(&self.identity))
+    }
+}
+
 /// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use support::centre_side::{Api, run};
 use support::officer::{Browser, Officer};
 use support::way::Way;
-use support::world::{Options, World};
+use support::world::{KIOSK, Options, World};
 use support::{until, wall_us};
 use tokio::process::Command;
 
@@ -225,5 +226,83 @@ async fn a_network_break_between_page_and_centre_heals_without_a_click() -> Resu
     });
     on.await?;
     officer.close().await?;
+    world.stop().await
+}
+
+/// A file that whoever opens it hangs on.
+fn hang(path: &Path) -> Result<()> {
+    Ok(rustix::fs::mkfifoat(rustix::fs::CWD, path, 0o600.into())?)
+}
+
+async fn fault(world: &World, kind: &str) -> Result<()> {
+    until(kind, Duration::from_secs(20), || async {
+        let status = world.status().await.ok()?;
+        status["faults"].as_array()?.iter().any(|fault| fault["kind"] == json!(kind)).then_some(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_database_and_a_file_that_the_card_does_not_give_keep_no_press_away() -> Result<()> {
+    let mut world = World::temporary(Options::quick()).await?;
+    world.kiosk.kill().await?;
+    std::fs::write(world.dir.join("kiosk/store.sqlite"), [0x5a; 9000])?;
+    let recording = world.recordings().join("019aa3d8-7a66-7000-8000-000000000000");
+    std::fs::create_dir_all(&recording)?;
+    hang(&recording.join("000000.mp4"))?;
+    world.restart_kiosk().await?;
+    fault(&world, "store_replaced").await?;
+    let incident = world.press().await?;
+    let api = world.api("daulet").await?;
+    waits(&api, &incident).await?;
+    let kept = until("kept", Duration::from_secs(5), || async {
+        api.incident(&incident).await.ok()?["timing"]["kept"].as_i64()
+    });
+    kept.await?;
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_hangs_at_the_start_keeps_no_press_away() -> Result<()> {
+    let mut world = World::temporary(Options::quick()).await?;
+    ensure!(world.kiosk.terminate().await? == Some(0), "it ends cleanly");
+    for file in ["lock", "selftest.json", "camera-reference.pgm"] {
+        let file = world.dir.join("kiosk").join(file);
+        if file.exists() {
+            std::fs::remove_file(&file)?;
+        }
+        hang(&file)?;
+    }
+    world.start_kiosk()?;
+    let incident = until("the button armed", Duration::from_secs(10), || async { world.press().await.ok() }).await?;
+    let api = world.api("daulet").await?;
+    waits(&api, &incident).await?;
+    fault(&world, "store_failed").await?;
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_certificate_takes_the_link_away_and_not_the_button() -> Result<()> {
+    let mut world = World::temporary(Options::quick()).await?;
+    ensure!(world.kiosk.terminate().await? == Some(0), "it ends cleanly");
+    let (ca, away) = (world.dir.join("keys/ca.pem"), world.dir.join("keys/away.pem"));
+    std::fs::rename(&ca, &away)?;
+    world.start_kiosk()?;
+    let incident = until("the button armed", Duration::from_secs(10), || async { world.press().await.ok() }).await?;
+    ensure!(world.lamp("sent").await? == "blinking", "not yet confirmed");
+    fault(&world, "certificate_expiring").await?;
+    std::fs::rename(&away, &ca)?;
+    let api = world.api("daulet").await?;
+    waits(&api, &incident).await?;
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_hangs_is_a_fault_and_does_not_hold_the_end() -> Result<()> {
+    let mut world = World::temporary(Options::quick()).await?;
+    let key = world.dir.join(format!("keys/{KIOSK}.key"));
+    std::fs::rename(&key, key.with_extension("away"))?;
+    hang(&key)?;
+    fault(&world, "store_failed").await?;
     world.stop().await
 }

@@ -14,7 +14,7 @@ use sos::control::{Answer, MAX_LINE, PhaseName};
 use sos::kiosk::control::{Control, ControlError};
 use sos::kiosk::ports::{Hand, Input, KeptPress, Panel, PanelView, Saying};
 use sos::kiosk::stop::{Signals, Stopping};
-use sos::kiosk::{Inbox, Stamped};
+use sos::kiosk::{Ask, Inbox, Stamped};
 use sos::machine::words::{Lamp, Light, Prompt};
 use sos::machine::{Event, Settings};
 use sos::wire::down::Standing;
@@ -173,6 +173,18 @@ async fn a_button_that_hangs_is_no_progress() {
     let mut kiosk = Kiosk::start_with(vec![], Settings::default(), hung);
     kiosk.until(|told| matches!(told, Told::Said(Saying::Heartbeat(_))).then_some(())).await;
     assert_eq!(kiosk.progress.check(), Err("the panel's thread has not turned for 9.0 s".to_owned()));
+    kiosk.stop().await;
+}
+
+#[tokio::test]
+async fn an_incident_that_a_late_disk_gives_is_resumed_then() {
+    let mut kiosk = Kiosk::start(vec![]).up().await;
+    let incident = IncidentId::fresh();
+    let (origin, pressed_wall_us) = (PressOrigin::Button, 1_700_000_000_000_000);
+    let kept = KeptPress { incident, origin, pressed_wall_us, presses: 2, acknowledged: false };
+    kiosk.asks.send(Ask::Restore(vec![kept])).await.expect("the shell lives");
+    let sent = kiosk.until(alarm).await;
+    assert_eq!((sent.incident, sent.pressed_wall_us, sent.presses), (incident, pressed_wall_us, 2));
     kiosk.stop().await;
 }
 

@@ -4,9 +4,10 @@
 mod media_support;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use media_support::{Kiosk, Officer, cleared, listen, probe, raised, rms, settings, tool, until};
+use media_support::{Kiosk, Officer, Store, cleared, listen, probe, raised, rms, settings, tool, until};
 use sos::adapter::media::{CameraSource, MediaSettings, MicrophoneSource, Speaker};
 use sos::kiosk::ports::{Media, Medium};
 use sos::machine::Event;
@@ -121,4 +122,21 @@ fn many_openings_gain_no_thread_and_no_descriptor() {
     (0..50).for_each(|_| round(&mut from));
     assert!(count("task") <= threads && count("fd") <= descriptors);
     drop(officer);
+}
+
+#[test]
+fn a_disk_that_hangs_in_a_recording_is_a_fault_until_it_goes_on() {
+    let store = Store::new();
+    let mut kiosk = Kiosk::with_store(settings(), Arc::clone(&store));
+    let incident = IncidentId::fresh();
+    until("frames", || kiosk.media.health().frame_age.is_some());
+    kiosk.media.start_recording(incident, Duration::from_secs(1));
+    until("fragments", || store.count(incident) > 2);
+    let disk = store.hangs.lock().unwrap();
+    let (_, detail) = kiosk.expect("the fault", raised(FaultKind::RecordingFailed));
+    assert!(detail.contains("found none for 10 s"), "{detail}");
+    drop(disk);
+    kiosk.expect("the healing", cleared(FaultKind::RecordingFailed));
+    let before = store.count(incident);
+    until("more fragments", || store.count(incident) > before + 2);
 }

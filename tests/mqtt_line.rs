@@ -142,3 +142,26 @@ async fn a_message_nobody_could_read_is_refused_before_it_is_sent() {
     line.publish("one/a".to_owned(), b"small".to_vec(), false, Kind::Kept).unwrap();
     until(&mut heard, "small", says("one/a", "small")).await;
 }
+
+#[tokio::test]
+async fn files_that_cannot_be_read_are_why_there_is_no_link_and_are_read_again() {
+    let (dir, port) = (tempfile::tempdir().unwrap(), free_port().unwrap());
+    let of = |name: &str| dir.path().join(name);
+    let identity = sos::tls::Identity { cert: of("kiosk.pem"), key: of("kiosk.key") };
+    let tls = Some(sos::tls::ClientFiles { ca: of("ca.pem"), identity });
+    let (to, mut heard) = mpsc::channel(256);
+    let settings = Settings {
+        host: "127.0.0.1".to_owned(),
+        port,
+        client_id: "kiosk".to_owned(),
+        tls,
+        subscriptions: vec![],
+        will: None,
+        birth: None,
+    };
+    let _client = mqtt::start(settings, to);
+    let says = |why: &'static str| move |h: &Happening| matches!(h, Happening::Down { why: w } if w.contains(why));
+    until(&mut heard, "why not", says("ca.pem: cannot be read")).await;
+    std::fs::write(of("ca.pem"), "nonsense").unwrap();
+    until(&mut heard, "another reason", says("ca.pem: expected a certificate")).await;
+}

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use sos::adapter::store::{State, Step, StoreAdapter, StoreError, layout};
+use sos::adapter::store::{LateStore, State, Step, StoreAdapter, StoreError, layout};
 use sos::kiosk::ports::{Fragments, KeptPress, NewFragment, Store};
 use sos::kiosk::{INBOX_SIZE, Stamped};
 use sos::machine::Event;
 use sos::wire::IncidentId;
-use sos::wire::up::{FaultKind, PressOrigin};
+use sos::wire::up::{Fault, FaultKind, PressOrigin};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -22,7 +22,10 @@ type Events = mpsc::Receiver<Stamped>;
 
 fn open(dir: &Path) -> (Arc<StoreAdapter>, Vec<KeptPress>, Vec<String>, Events) {
     let (inbox, events) = mpsc::channel(INBOX_SIZE);
-    let (store, presses, report) = StoreAdapter::open(dir, inbox).expect("the store opens");
+    let (store, presses, mut report) = StoreAdapter::open(dir, inbox).expect("the store opens");
+    report.extend(store.recovered(Duration::from_secs(10)).expect("every recording is looked at in time"));
+    // The count follows each job; the next answer comes after it.
+    store.next_index(IncidentId::fresh());
     (store, presses, report, events)
 }
 
@@ -174,6 +177,13 @@ async fn a_failed_write_leaves_nothing_and_can_be_done_again() {
     assert_eq!(fs::read(store.fragment_path(incident, 0)).unwrap(), fragment(incident, 0).bytes);
 }
 
+/// The fault for whoever looks after the card.
+async fn replaced(events: &mut Events, says: &str) {
+    let told = event(events).await;
+    let fits = |fault: &Fault| fault.kind == FaultKind::StoreReplaced && fault.detail.contains(says);
+    assert!(matches!(&told, Event::FaultRaised(fault) if fits(fault)), "{told:?}");
+}
+
 type Damage = (&'static str, fn(&Path), bool);
 
 #[tokio::test]
@@ -238,6 +248,9 @@ async fn a_database_that_does_not_serve_is_set_aside_and_the_index_rebuilt() {
         if press_saved {
             assert_eq!(presses, [press(incident)], "{what}");
         }
+        if expected == 1 {
+            replaced(&mut events, "store.sqlite.corrupt-").await;
+        }
         // And it works on.
         let next = IncidentId::fresh();
         store.keep(press(next));
@@ -282,13 +295,17 @@ async fn a_database_that_breaks_while_in_use_is_replaced() {
         fs::write(&path, vec![0x5a; 20_000]).unwrap();
     }
     let mut told = false;
-    let found = store.ask(move |db| {
+    let broke = store.ask(move |_| {
         if std::mem::replace(&mut told, true) {
-            return db.fragments(recorded);
+            return Ok(());
         }
         Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), None))
     });
-    assert_eq!(found.await.unwrap().len(), 1, "found again from the files");
+    broke.await.unwrap();
+    replaced(&mut events, "store.sqlite.corrupt-").await;
+    store.recovered(Duration::from_secs(10)).expect("in time");
+    assert_eq!(indexed(&store, recorded).await.len(), 1, "found again from the files");
+    assert_eq!(store.take_found(), [recorded].into(), "the centre may have it");
 
     let after = IncidentId::fresh();
     store.keep(press(after));
@@ -414,4 +431,171 @@ async fn a_close_that_cannot_be_kept_is_told_and_no_question_heals_the_fault() {
     assert_eq!(event(&mut events).await, Event::FaultCleared(FaultKind::StoreFailed));
     drop(store);
     assert!(open(dir.path()).1.is_empty(), "closed");
+}
+
+#[tokio::test]
+async fn a_start_waits_for_no_recording_and_keeps_presses_meanwhile() {
+    let dir = TempDir::new().unwrap();
+    let (open_one, old) = (IncidentId::fresh(), IncidentId::fresh());
+    let (store, _, _, mut events) = open(dir.path());
+    store.keep(press(open_one));
+    event(&mut events).await;
+    store.write(fragment(old, 0)).unwrap();
+    drop(store);
+    let hangs = layout::fragment(dir.path(), old, 1);
+    hang(&hangs);
+
+    let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
+    let (opened, store) = mpsc::channel(1);
+    let at = dir.path().to_owned();
+    std::thread::spawn(move || opened.blocking_send(StoreAdapter::open(&at, inbox)));
+    let mut store = store;
+    let opened = tokio::time::timeout(Duration::from_secs(5), store.recv()).await.expect("it opens in time").unwrap();
+    let (store, presses, _) = opened.expect("it opens");
+    assert_eq!(presses, [press(open_one)]);
+    let next = IncidentId::fresh();
+    store.keep(press(next));
+    assert_eq!(event(&mut events).await, Event::Kept { incident: next });
+    assert_eq!(store.recovered(Duration::ZERO), None, "it hangs");
+    // Whoever waits for it is let go.
+    drop(fs::File::options().write(true).open(&hangs).unwrap());
+    store.recovered(Duration::from_secs(10)).expect("it goes on");
+}
+
+/// A file that the card does not give: whoever opens it hangs.
+fn hang(path: &Path) {
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, 0o600.into()).unwrap();
+}
+
+fn is_store_fault(event: &Event, says: &str) -> bool {
+    matches!(event, Event::FaultRaised(fault) if fault.kind == FaultKind::StoreFailed && fault.detail.contains(says))
+}
+
+#[tokio::test]
+async fn a_recording_goes_on_where_its_files_end_before_they_are_indexed_again() {
+    let dir = TempDir::new().unwrap();
+    let incident = IncidentId::fresh();
+    let (store, ..) = open(dir.path());
+    for index in 0..4 {
+        store.write(fragment(incident, index)).unwrap();
+    }
+    let whole = store.recorded_wall_us(incident);
+    assert_eq!(whole, Some((fragment(incident, 1).start_wall_us, fragment(incident, 4).start_wall_us)));
+    drop(store);
+    fs::remove_file(layout::database(dir.path())).unwrap();
+    // Newest first: the one that hangs is indexed before.
+    let newer = IncidentId::fresh();
+    fs::create_dir(layout::recording(dir.path(), newer)).unwrap();
+    let hangs = layout::fragment(dir.path(), newer, 0);
+    hang(&hangs);
+    let (inbox, _events) = mpsc::channel(INBOX_SIZE);
+    let (store, ..) = StoreAdapter::open(dir.path(), inbox).unwrap();
+    assert_eq!(indexed(&store, incident).await, [], "not yet");
+    assert_eq!((store.next_index(incident), store.recorded_wall_us(incident)), (4, whole));
+    // What is written meanwhile is indexed as it is, and is not newer than the rest.
+    store.write(fragment(incident, 4)).unwrap();
+    drop(fs::File::options().write(true).open(&hangs).unwrap());
+    store.recovered(Duration::from_secs(10)).expect("it goes on");
+    assert_eq!(indexed(&store, incident).await.len(), 5);
+    let order: Vec<IncidentId> =
+        store.ask(|index| index.recordings()).await.unwrap().into_iter().map(|(incident, _)| incident).collect();
+    assert_eq!(order, [incident, newer]);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_opened_is_tried_again_and_keeps_what_was_pressed_meanwhile() {
+    let dir = TempDir::new().unwrap();
+    let at = dir.path().join("store");
+    fs::write(&at, "in the way").unwrap();
+    let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
+    let (store, mut presses) = LateStore::start(&at, inbox).unwrap();
+    let failed = event(&mut events).await;
+    assert!(is_store_fault(&failed, "store"), "{failed:?}");
+    assert_eq!(presses.recv().await, Some(vec![]), "the start need not wait");
+    let incident = IncidentId::fresh();
+    store.keep(press(incident));
+    assert!(matches!(event(&mut events).await, Event::KeepFailed { .. }));
+    let refused = store.write(fragment(incident, 0)).expect_err("no store");
+    assert!(refused.step.contains("open the store"), "{refused}");
+
+    fs::remove_file(&at).unwrap();
+    let both = [event(&mut events).await, event(&mut events).await];
+    assert!(both.contains(&Event::Kept { incident }), "{both:?}");
+    assert!(both.contains(&Event::FaultCleared(FaultKind::StoreFailed)), "{both:?}");
+    store.write(fragment(incident, 0)).unwrap();
+    assert_eq!(presses.recv().await, Some(vec![]));
+    store.keep_closed(incident);
+    store.shut_down().await;
+    drop(store);
+    assert_eq!(open(&at).1, []);
+}
+
+#[tokio::test]
+async fn a_card_that_hangs_at_the_start_is_a_fault_and_what_was_pressed_is_kept_when_it_answers() {
+    let dir = TempDir::new().unwrap();
+    let (before, pressed, over) = (IncidentId::fresh(), IncidentId::fresh(), IncidentId::fresh());
+    let (store, _, _, mut events) = open(dir.path());
+    store.keep(press(before));
+    event(&mut events).await;
+    drop(store);
+    fs::remove_file(layout::lock(dir.path())).unwrap();
+    hang(&layout::lock(dir.path()));
+
+    let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
+    let (store, mut presses) = LateStore::start(dir.path(), inbox).unwrap();
+    store.keep(press(pressed));
+    store.keep(press(over));
+    store.keep_closed(over);
+    let silent = event(&mut events).await;
+    assert!(is_store_fault(&silent, "has not answered"), "{silent:?}");
+    assert!(presses.try_recv().is_err());
+
+    let _lets_go = fs::File::open(layout::lock(dir.path())).unwrap();
+    assert_eq!(presses.recv().await, Some(vec![press(before)]));
+    let both = [event(&mut events).await, event(&mut events).await];
+    assert!(both.contains(&Event::Kept { incident: pressed }), "{both:?}");
+    assert!(both.contains(&Event::FaultCleared(FaultKind::StoreFailed)), "{both:?}");
+    store.shut_down().await;
+    drop(store);
+    fs::remove_file(layout::lock(dir.path())).unwrap();
+    assert_eq!(open(dir.path()).1, [press(before), press(pressed)]);
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_while_something_is_kept_is_a_fault() {
+    let dir = TempDir::new().unwrap();
+    let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
+    let (store, _presses) = LateStore::start(dir.path(), inbox).unwrap();
+    let there = Arc::clone(&store).here().await;
+    let (let_go, hangs) = std::sync::mpsc::channel::<()>();
+    let asked = tokio::spawn(async move {
+        let answer = there.ask(move |_| {
+            // Until its sender is gone.
+            let _ = hangs.recv();
+            Ok(())
+        });
+        answer.await
+    });
+    let fault = event(&mut events).await;
+    assert!(is_store_fault(&fault, "has not answered"), "{fault:?}");
+    drop(let_go);
+    assert_eq!(event(&mut events).await, Event::FaultCleared(FaultKind::StoreFailed));
+    asked.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_proof_of_a_store_that_nobody_asks_is_a_write() {
+    let dir = TempDir::new().unwrap();
+    let (store, _, _, mut events) = open(dir.path());
+    let log = || fs::metadata(layout::database(dir.path()).with_extension("sqlite-wal")).unwrap().len();
+    let before = log();
+    store.ask(|index| index.prove()).await.unwrap();
+    let page = log() - before;
+    assert!((4096..=2 * 4120).contains(&page), "{page} bytes: one page, as seldom as it is");
+
+    let other = rusqlite::Connection::open(layout::database(dir.path())).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    store.ask(|index| index.prove()).await.expect_err("nothing can be written");
+    let fault = event(&mut events).await;
+    assert!(is_store_fault(&fault, "locked"), "{fault:?}");
 }

@@ -4,17 +4,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
 
 use super::link::wall_us;
 use crate::kiosk::checkup::{Checkup, Findings};
 use crate::kiosk::ports::{Board, Link, Vitals};
 use crate::kiosk::{Inbox, Stamped};
-use crate::tls;
+use crate::machine::Event;
+use crate::tls::{self, ClientFiles};
+use crate::wire::up::{Fault, FaultKind};
 
 /// How often it looks. Nothing of it changes faster than a person can act.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// One look takes milliseconds.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// systemd-timesyncd and its configuration: where there is none, nobody says whether the clock is set.
 const TIMESYNC: &str = "/run/systemd/timesync";
 
@@ -27,8 +31,8 @@ pub struct BoardAdapter {
 /// What is looked at.
 #[derive(Debug, Clone)]
 pub struct BoardSettings {
-    /// The kiosk's certificate.
-    pub certificate: PathBuf,
+    /// The kiosk's certificate, its key and whom it trusts.
+    pub tls: ClientFiles,
     /// Where recordings are kept.
     pub store: PathBuf,
 }
@@ -43,22 +47,42 @@ impl BoardAdapter {
         tokio::spawn(async move {
             let (mut checkup, mut look) = (Checkup::default(), interval(LOOK_EVERY));
             look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let (mut reading, mut hung) = (None, false);
             loop {
                 look.tick().await;
                 let (settings, offset) = (settings.clone(), link.clock_offset_us());
-                // A disk that hangs must not hang whoever asks.
-                let read = tokio::task::spawn_blocking(move || read(&settings, offset)).await;
+                // A disk that hangs must not hang whoever asks, and costs one thread, not one at each look.
+                let under_way =
+                    reading.get_or_insert_with(|| tokio::task::spawn_blocking(move || read(&settings, offset)));
+                let Ok(read) = timeout(LOOK_WITHIN, under_way).await else {
+                    if !std::mem::replace(&mut hung, true) {
+                        tell(&inbox, Event::FaultRaised(hangs()));
+                    }
+                    continue;
+                };
+                reading = None;
+                if std::mem::take(&mut hung) {
+                    tell(&inbox, Event::FaultCleared(hangs().kind));
+                }
                 let Ok((found, vitals)) = read else { continue };
                 *shared.vitals.lock().unwrap_or_else(PoisonError::into_inner) = vitals;
-                for event in checkup.look(began.elapsed(), &found) {
-                    if inbox.try_send(Stamped::now(event)).is_err() {
-                        warn!("board: the shell does not keep up");
-                    }
-                }
+                checkup.look(began.elapsed(), &found).into_iter().for_each(|event| tell(&inbox, event));
             }
         });
         board
     }
+}
+
+fn tell(inbox: &Inbox, event: Event) {
+    if inbox.try_send(Stamped::now(event)).is_err() {
+        warn!("board: the shell does not keep up");
+    }
+}
+
+/// Certificate, store and sensors are files: what hangs is their disk.
+fn hangs() -> Fault {
+    let detail = format!("expected the disk to answer within {} s, it hangs", LOOK_WITHIN.as_secs());
+    Fault { kind: FaultKind::StoreFailed, detail }
 }
 
 impl Board for BoardAdapter {
@@ -68,7 +92,9 @@ impl Board for BoardAdapter {
 }
 
 fn read(settings: &BoardSettings, offset_us: Option<i64>) -> (Findings, Vitals) {
-    let certificate = tls::validity(&settings.certificate).map(|v| (v.from_s, v.until_s)).map_err(|e| e.to_string());
+    // Without any one of the files there is no link.
+    let certificate = settings.tls.read().and_then(|_| tls::validity(&settings.tls.identity.cert));
+    let certificate = certificate.map(|v| (v.from_s, v.until_s)).map_err(|e| e.to_string());
     let temperature_c = warmest(Path::new("/sys/class/thermal"));
     let (disk_free_mb, disk_total_mb) = disk(&settings.store).unzip();
     let wall_s = wall_us() / 1_000_000;
@@ -107,6 +133,43 @@ mod tests {
     fn the_disk_of_a_store_that_is_not_there_yet_is_known() {
         let (free, total) = disk(Path::new("/no/such/store")).expect("the root");
         assert!(total > 0 && free <= total);
+    }
+
+    struct NoLink;
+    impl Link for NoLink {
+        fn say(&self, _: crate::kiosk::ports::Saying) {}
+        fn echo_age(&self) -> Option<Duration> {
+            None
+        }
+        fn clock_offset_us(&self) -> Option<i64> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_is_told_until_it_answers() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        // Whoever opens it hangs.
+        let ca = dir.path().join("ca.pem");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &ca, 0o600.into()).expect("a pipe");
+        let identity = tls::Identity { cert: dir.path().join("kiosk.pem"), key: dir.path().join("kiosk.key") };
+        let tls = ClientFiles { ca: ca.clone(), identity };
+        let (inbox, mut events) = tokio::sync::mpsc::channel(16);
+        let settings = BoardSettings { tls, store: dir.path().to_owned() };
+        let _board = BoardAdapter::start(settings, Arc::new(NoLink), inbox);
+        let mut next = async || {
+            let told = timeout(Duration::from_secs(20), events.recv()).await.expect("in time");
+            told.expect("the board lives").event
+        };
+        assert_eq!(next().await, Event::FaultRaised(hangs()));
+        drop(std::fs::File::options().write(true).open(&ca).expect("it is being read"));
+        assert_eq!(next().await, Event::FaultCleared(FaultKind::StoreFailed));
+        let unread = next().await;
+        let kind = FaultKind::CertificateExpiring;
+        assert!(
+            matches!(&unread, Event::FaultRaised(f) if f.kind == kind && f.detail.contains("ca.pem")),
+            "{unread:?}"
+        );
     }
 
     #[test]

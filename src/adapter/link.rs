@@ -20,6 +20,7 @@ use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
 use crate::machine::selftest::TestEvent;
 use crate::mqtt::{self, Client, Happening, Kind};
+use crate::tls::ClientFiles;
 use crate::wire::down::{AlarmAck, CentreState, Echo, Order, OrderKind, SignalDown};
 use crate::wire::topic::{self, Down, Up};
 use crate::wire::up::{KioskState, Place};
@@ -44,7 +45,7 @@ pub struct LinkSettings {
     /// Broker's port.
     pub port: u16,
     /// TLS with the kiosk's certificate; none only in tests on loopback.
-    pub tls: Option<Arc<rustls::ClientConfig>>,
+    pub tls: Option<ClientFiles>,
 }
 
 /// The link's handle.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
+use super::soon;
 use crate::kiosk::ports::Proof;
 use crate::wire::selftest::LastTest;
 
@@ -28,8 +29,9 @@ impl ProofFile {
 impl Proof for ProofFile {
     fn last(&self) -> Option<LastTest> {
         let path = self.dir.join(FILE);
-        let read = fs::read(&path).and_then(|bytes| serde_json::from_slice(&bytes).map_err(io::Error::from));
-        match read {
+        let from = path.clone();
+        let read = soon(move || fs::read(from))?;
+        match read.and_then(|bytes| serde_json::from_slice(&bytes).map_err(io::Error::from)) {
             Ok(last) => Some(last),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {

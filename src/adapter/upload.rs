@@ -22,7 +22,7 @@ pub use client::{Client, DeliveryError};
 use crate::adapter::store::{Entry, State, StoreAdapter, StoreError};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
-use crate::tls::{Identity, TlsError};
+use crate::tls::Identity;
 use crate::wire::IncidentId;
 use crate::wire::delivery::Inventory;
 use crate::wire::up::{Fault, FaultKind};
@@ -57,28 +57,35 @@ pub struct Uploader {
 }
 
 impl Uploader {
-    /// Starts delivering, on the current tokio runtime.
-    ///
-    /// # Errors
-    /// [`TlsError`] names the file.
-    pub fn start(config: &UploadConfig, store: Arc<StoreAdapter>, inbox: Inbox) -> Result<Self, TlsError> {
-        let client = Client::new(&config.url, &config.ca, &config.identity)?;
+    /// Starts delivering, on the current tokio runtime, once there is a store and the files of the certificate can
+    /// be read; until then the files are tried again and again, which is a fault.
+    pub fn start(
+        config: UploadConfig,
+        store: impl Future<Output = Arc<StoreAdapter>> + Send + 'static,
+        inbox: Inbox,
+    ) -> Self {
         let nudge = Arc::new(Notify::new());
-        let delivery = Delivery {
-            store,
-            client,
-            inbox,
-            nudge: Arc::clone(&nudge),
-            flight: JoinSet::new(),
-            under_way: Vec::new(),
-            to_ask: BTreeSet::new(),
-            failures: 0,
-            not_before: Instant::now(),
-            retry_refused: config.retry_refused,
-            retry_at: None,
-            fault: false,
-        };
-        Ok(Self { nudge, task: tokio::spawn(delivery.run()) })
+        let nudged = Arc::clone(&nudge);
+        let task = tokio::spawn(async move {
+            let store = store.await;
+            let client = client(&config, &inbox).await;
+            let delivery = Delivery {
+                store,
+                client,
+                inbox,
+                nudge: nudged,
+                flight: JoinSet::new(),
+                under_way: Vec::new(),
+                to_ask: BTreeSet::new(),
+                failures: 0,
+                not_before: Instant::now(),
+                retry_refused: config.retry_refused,
+                retry_at: None,
+                fault: false,
+            };
+            delivery.run().await;
+        });
+        Self { nudge, task }
     }
 
     /// To be called when the link is back: any back-off ends then.
@@ -98,6 +105,37 @@ impl Uploader {
 impl Drop for Uploader {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// A client with the certificate as soon as that can be had.
+async fn client(config: &UploadConfig, inbox: &Inbox) -> Client {
+    let mut said = String::new();
+    loop {
+        let UploadConfig { url, ca, identity, .. } = config.clone();
+        // A disk that hangs must not hang a thread of the runtime.
+        let made = tokio::task::spawn_blocking(move || Client::new(&url, &ca, &identity).map_err(|e| e.to_string()));
+        let why = match made.await.unwrap_or_else(|e| Err(e.to_string())) {
+            Ok(client) => {
+                if !said.is_empty() {
+                    tell(inbox, Event::FaultCleared(FaultKind::DeliveryFailed));
+                }
+                return client;
+            }
+            Err(why) => why,
+        };
+        if why != said {
+            tracing::error!("not delivered: {why}");
+            tell(inbox, Event::FaultRaised(Fault { kind: FaultKind::DeliveryFailed, detail: why.clone() }));
+        }
+        said = why;
+        tokio::time::sleep(MAX_BACK_OFF).await;
+    }
+}
+
+fn tell(inbox: &Inbox, event: Event) {
+    if let Err(e) = inbox.try_send(Stamped::now(event)) {
+        tracing::error!("the inbox takes nothing: {e}");
     }
 }
 
@@ -122,7 +160,8 @@ struct Delivery {
     nudge: Arc<Notify>,
     flight: JoinSet<Done>,
     under_way: Vec<Work>,
-    /// Incidents left over from an earlier run: the centre may have more than the index knows.
+    /// Incidents left over from an earlier run, or found on the disk only now: the centre may have more than the
+    /// index knows.
     to_ask: BTreeSet<IncidentId>,
     failures: u32,
     not_before: Instant,
@@ -180,6 +219,7 @@ impl Delivery {
 
     /// Starts what there is to do until two requests are in flight.
     async fn fill(&mut self) -> Result<(), StoreError> {
+        self.to_ask.append(&mut self.store.take_found());
         while self.under_way.len() < IN_FLIGHT {
             let Some(work) = self.next().await? else { return Ok(()) };
             self.under_way.push(work.clone());
@@ -266,7 +306,7 @@ impl Delivery {
         }
         if self.fault && !self.store.ask(|index| index.any_refused()).await? {
             self.fault = false;
-            self.tell(Event::FaultCleared(FaultKind::DeliveryFailed));
+            tell(&self.inbox, Event::FaultCleared(FaultKind::DeliveryFailed));
         }
         Ok(())
     }
@@ -320,13 +360,7 @@ impl Delivery {
         self.retry_at.get_or_insert(Instant::now() + self.retry_refused);
         if !self.fault {
             self.fault = true;
-            self.tell(Event::FaultRaised(Fault { kind: FaultKind::DeliveryFailed, detail }));
-        }
-    }
-
-    fn tell(&self, event: Event) {
-        if let Err(e) = self.inbox.try_send(Stamped::now(event)) {
-            tracing::error!("the inbox takes nothing: {e}");
+            tell(&self.inbox, Event::FaultRaised(Fault { kind: FaultKind::DeliveryFailed, detail }));
         }
     }
 

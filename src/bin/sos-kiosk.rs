@@ -10,6 +10,7 @@
 mod kiosk_panel;
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use cli::Cli;
+use sos::adapter;
 use sos::adapter::board::{BoardAdapter, BoardSettings};
 use sos::adapter::leg::{LegAdapter, LegSettings};
 use sos::adapter::link::{LinkAdapter, LinkSettings};
@@ -29,7 +31,7 @@ use sos::adapter::media::prompts::PromptFiles;
 use sos::adapter::media::still::Still;
 use sos::adapter::media::{CameraSource, MediaSettings, MicrophoneSource, RtspSource, Speaker};
 use sos::adapter::proof::ProofFile;
-use sos::adapter::store::{NoStore, StoreAdapter};
+use sos::adapter::store::{LateStore, Presses};
 use sos::adapter::systemd;
 use sos::adapter::upload::{RETRY_REFUSED, UploadConfig, Uploader};
 use sos::config::KioskConfig;
@@ -40,13 +42,13 @@ use sos::config::kiosk::{
 };
 use sos::config::load::Layers;
 use sos::kiosk::control::{Control, Services};
-use sos::kiosk::ports::{Board, Fragments, Hand, KeptPress, Store};
+use sos::kiosk::ports::{Board, Hand, KeptPress};
 use sos::kiosk::selftest::Suite;
 use sos::kiosk::selftest::full::Tester;
 use sos::kiosk::stop::{Signals, Stopping};
 use sos::kiosk::{Ask, INBOX_SIZE, Inbox, Parts, Setup, Shell};
 use sos::machine::Settings;
-use sos::tls;
+use sos::tls::ClientFiles;
 use sos::wire::BootId;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -63,6 +65,8 @@ mod testing;
 const EX_CONFIG: u8 = 78;
 /// Questions that may wait for the core.
 const ASKS: usize = 16;
+/// The start waits for the open presses of an earlier run for this long: the button must be armed within a second.
+const RESTORE_WITHIN: Duration = Duration::from_millis(400);
 
 fn main() -> ExitCode {
     // 1. Arguments.
@@ -96,12 +100,12 @@ fn main() -> ExitCode {
         }
     };
     let ended = runtime.block_on(live(start, &layers));
+    // Whatever does not end by itself, a disk that hangs say, goes with the program.
+    runtime.shutdown_background();
     match ended {
         Ok(End::Stopped { in_order: true }) => ExitCode::SUCCESS,
         Ok(End::Stopped { in_order: false }) => ExitCode::FAILURE,
         Ok(End::Restart) => {
-            // Whatever does not end by itself goes with the old program.
-            runtime.shutdown_background();
             error!(error = %anew(), "cannot start anew");
             ExitCode::FAILURE
         }
@@ -141,7 +145,7 @@ async fn live(start: Start, layers: &Layers) -> anyhow::Result<End> {
     let (asks, questions) = mpsc::channel(ASKS);
     let (stop, stopped) = watch::channel(false);
     let control = Control::bind(&config.control_socket).context("control socket")?;
-    let Made { parts, suite, hand, media, _delivery } = make(config, &inbox, &asks)?;
+    let Made { parts, suite, hand, media, store, _delivery } = make(config, &inbox, &asks).await?;
     let daemon = keeping::Daemon { link: parts.link.clone(), asks: asks.clone(), inbox: inbox.clone() };
     let view = keeping::Watched::default();
     let keeper = Keeper::new(layers, &start, view.0.clone(), daemon);
@@ -182,6 +186,7 @@ async fn live(start: Start, layers: &Layers) -> anyhow::Result<End> {
                 _ = shell.await;
             }
         })
+        .then("store", async { store.shut_down().await })
         .then("watchdog", async { watchdog.abort() })
         .run(&mut signals)
         .await;
@@ -197,7 +202,7 @@ fn services(
     asks: &mpsc::Sender<Ask>,
     view: keeping::Watched,
 ) -> Services {
-    let looked_at = BoardSettings { certificate: config.centre.identity.cert.clone(), store: config.store_dir.clone() };
+    let looked_at = BoardSettings { tls: tls_files(config), store: config.store_dir.clone() };
     let board: Arc<dyn Board> = BoardAdapter::start(looked_at, parts.link.clone(), inbox.clone());
     Services { inbox: inbox.clone(), asks: asks.clone(), board, config: Arc::new(view), suite }
 }
@@ -225,66 +230,67 @@ struct Made {
     suite: Arc<Suite>,
     hand: Option<Arc<dyn Hand>>,
     media: Arc<LateMedia>,
-    _delivery: Option<Uploader>,
+    store: Arc<LateStore>,
+    _delivery: Uploader,
 }
 
 /// The parts list. Each adapter gets a clone of the inbox and reports there. Only what the daemon cannot be
-/// without is an error: a store that cannot be had is a fault, and the alarm goes out all the same.
-fn make(config: &KioskConfig, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> anyhow::Result<Made> {
+/// without is an error: a store or a certificate that cannot be had is a fault, and the button is armed all the same.
+async fn make(config: &KioskConfig, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> anyhow::Result<Made> {
     let centre = &config.centre;
     let (panel, hand) = kiosk_panel::make(&config.panel, inbox).context("panel")?;
-    let tls = tls::client(&centre.ca, Some(&centre.identity)).context("centre")?;
     let link = LinkSettings {
         kiosk: config.id.clone(),
         boot: BootId::fresh(),
         place: config.place.clone(),
         host: centre.broker_host.clone(),
         port: centre.broker_port,
-        tls: Some(tls),
+        tls: Some(tls_files(config)),
     };
     let (link, reader) = LinkAdapter::start(link, inbox.clone()).context("link")?;
-    let Kept { store, fragments, restored, delivery } = store(config, inbox)?;
+    let (store, presses) = LateStore::start(&config.store_dir, inbox.clone()).context("store")?;
+    let restored = restored(presses, asks.clone()).await;
+    let delivery = deliver(config, &store, inbox);
     // They come later than READY: the button does not wait for an encoder.
-    let media = LateMedia::start(media(&config.media, reference(config)), inbox.clone(), fragments).context("media")?;
+    let still = config.store_dir.join("camera-reference.pgm");
+    let reference = adapter::soon(move || reference(&still)).flatten();
+    let media = LateMedia::start(media(&config.media, reference), inbox.clone(), store.clone()).context("media")?;
     let rtc =
         LegSettings { standby: config.rtc.standby, udp: config.rtc.udp, tcp: config.rtc.tcp, addresses: Vec::new() };
     let leg = Arc::new(LegAdapter::start(rtc, inbox.clone(), link.clone(), media.clone()));
-    let nudge = delivery.as_ref().map(Uploader::nudge);
-    reader.run(leg.clone(), move || nudge.iter().for_each(|nudge| nudge()));
+    reader.run(leg.clone(), delivery.nudge());
     let suite = testing::suite(&config.store_dir, &link, inbox, asks);
     let tester = Tester::new(suite.clone(), Arc::new(ProofFile::new(&config.store_dir)), inbox.clone());
-    let parts = Parts { panel, media: media.clone(), leg, link, store, tester, restored };
-    Ok(Made { parts, suite, hand, media, _delivery: delivery })
+    let parts = Parts { panel, media: media.clone(), leg, link, store: store.clone(), tester, restored };
+    Ok(Made { parts, suite, hand, media, store, _delivery: delivery })
 }
 
-/// What survives, and what delivers it.
-struct Kept {
-    store: Arc<dyn Store>,
-    fragments: Arc<dyn Fragments>,
-    restored: Vec<KeptPress>,
-    delivery: Option<Uploader>,
+fn tls_files(config: &KioskConfig) -> ClientFiles {
+    ClientFiles { ca: config.centre.ca.clone(), identity: config.centre.identity.clone() }
 }
 
-fn store(config: &KioskConfig, inbox: &Inbox) -> anyhow::Result<Kept> {
+/// The open presses of an earlier run, if the disk gives them at once; else the core is told when they come.
+async fn restored(mut presses: Presses, asks: mpsc::Sender<Ask>) -> Vec<KeptPress> {
+    let found = tokio::time::timeout(RESTORE_WITHIN, presses.recv()).await.ok().flatten();
+    tokio::spawn(async move {
+        while let Some(found) = presses.recv().await {
+            if asks.send(Ask::Restore(found)).await.is_err() {
+                return;
+            }
+        }
+    });
+    found.unwrap_or_default()
+}
+
+fn deliver(config: &KioskConfig, store: &Arc<LateStore>, inbox: &Inbox) -> Uploader {
     let centre = &config.centre;
-    match StoreAdapter::open(&config.store_dir, inbox.clone()) {
-        Ok((store, restored, notes)) => {
-            notes.iter().for_each(|note| warn!(note, "store: recovery"));
-            let upload = UploadConfig {
-                url: centre.delivery.clone(),
-                ca: centre.ca.clone(),
-                identity: centre.identity.clone(),
-                retry_refused: RETRY_REFUSED,
-            };
-            let delivery = Uploader::start(&upload, store.clone(), inbox.clone()).context("delivery")?;
-            Ok(Kept { store: store.clone(), fragments: store, restored, delivery: Some(delivery) })
-        }
-        Err(error) => {
-            error!(%error, "nothing is kept or recorded on this kiosk; alarms and calls go on");
-            let none = Arc::new(NoStore::new(error.to_string(), inbox.clone()));
-            Ok(Kept { store: none.clone(), fragments: none, restored: Vec::new(), delivery: None })
-        }
-    }
+    let upload = UploadConfig {
+        url: centre.delivery.clone(),
+        ca: centre.ca.clone(),
+        identity: centre.identity.clone(),
+        retry_refused: RETRY_REFUSED,
+    };
+    Uploader::start(upload, store.clone().here(), inbox.clone())
 }
 
 fn media(config: &MediaConfig, reference: Option<Still>) -> MediaSettings {
@@ -361,9 +367,8 @@ fn camera(driver: &CameraDriver) -> CameraSource {
 }
 
 /// What the camera should see, if that was kept (by a self-test); without it the first picture is the reference.
-fn reference(config: &KioskConfig) -> Option<Still> {
-    let path = config.store_dir.join("camera-reference.pgm");
-    match Still::load(&path) {
+fn reference(path: &Path) -> Option<Still> {
+    match Still::load(path) {
         Ok(still) => Some(still),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => {

@@ -20,7 +20,7 @@ use super::shell::{DeskHandle, Envelopes, Parts, Shell, stopped};
 use super::store::{Store, StoreError, incidents};
 use super::web::{self, Web, listen::Listener};
 use crate::mqtt::{self, Client};
-use crate::tls::{self, TlsError};
+use crate::tls::{self, ClientFiles, TlsError};
 use crate::wire::down::CentreState;
 use crate::wire::{encode, topic};
 
@@ -189,11 +189,13 @@ fn own_addresses() -> Result<Vec<IpAddr>, StartError> {
 
 fn connect(settings: &Settings, clock: Clock, happenings: mpsc::Sender<mqtt::Happening>) -> Result<Client, StartError> {
     let (broker, instance) = (&settings.broker, &settings.instance);
+    let files = ClientFiles { ca: broker.ca.clone(), identity: broker.identity.clone() };
+    files.read()?;
     let line = mqtt::Settings {
         host: broker.host.clone(),
         port: broker.port,
         client_id: format!("centre-{instance}"),
-        tls: Some(tls::client(&broker.ca, Some(&broker.identity))?),
+        tls: Some(files),
         subscriptions: vec![topic::ALL_KIOSKS.to_owned()],
         will: Some((topic::CENTRE_STATE.to_owned(), presence(instance, false, clock)?)),
         birth: Some((topic::CENTRE_STATE.to_owned(), presence(instance, true, clock)?)),

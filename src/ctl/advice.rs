@@ -48,6 +48,7 @@ fn of(kind: FaultKind) -> Option<&'static str> {
         }
         FaultKind::RecordingSilent => "the daemon's sound track: sos-ctl logs; restart it",
         FaultKind::StoreFailed | FaultKind::RecordingFailed => "the card: full, worn out or read-only? df -h; dmesg",
+        FaultKind::StoreReplaced => "the card, which broke the store's database: dmesg; sos-ctl support; a new card",
         FaultKind::DiskFull => "what fills the disk: df -h; sos-ctl recordings list",
         FaultKind::PanelLost => "the lines of button and lamps: sos-ctl panel; sos-ctl config list panel",
         FaultKind::DeliveryFailed => "centre.delivery, and what the centre says of it: sos-ctl logs",

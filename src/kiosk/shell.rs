@@ -73,6 +73,8 @@ pub enum Ask {
     Beat(oneshot::Sender<()>),
     /// A lamp for a test, as long as no alarm is open; none: all as they should be.
     Lamp(Option<(Lamp, Light)>, oneshot::Sender<Result<(), String>>),
+    /// Presses of an earlier run, found only now.
+    Restore(Vec<KeptPress>),
     /// The full self-test; every step goes there, and its end closes it.
     SelfTest(mpsc::Sender<TestStep>),
     /// The button's next press is a test, within a bound; true: it came.
@@ -153,19 +155,23 @@ impl Shell {
     }
 
     fn start(&mut self) {
-        // The newest goes on. Whatever else is there was closed in an earlier run that could not keep the close, or the
-        // newer press would have joined it: it must not take the newer one's place.
-        for kept in std::mem::take(&mut self.parts.restored).into_iter().rev() {
-            let KeptPress { incident, origin, pressed_wall_us, presses, acknowledged } = kept;
-            info!(%incident, acknowledged, "an earlier run has left an incident open");
-            self.record.get_or_insert_with(|| Record::kept(incident, origin, pressed_wall_us));
-            self.take(Stamped::now(Event::Restored { incident, origin, presses, acknowledged }));
-        }
+        let restored = std::mem::take(&mut self.parts.restored);
+        self.restore(restored);
         if let Some(last) = self.parts.tester.last() {
             self.take(Stamped::now(Event::Test(TestEvent::Restored(last))));
         }
         if self.setup.machine.standby {
             self.parts.leg.stand_by();
+        }
+    }
+
+    fn restore(&mut self, presses: Vec<KeptPress>) {
+        // The newest goes on. Whatever else is there was closed in an earlier run that could not keep the close, or the
+        // newer press would have joined it: it must not take the newer one's place.
+        for KeptPress { incident, origin, pressed_wall_us, presses, acknowledged } in presses.into_iter().rev() {
+            info!(%incident, acknowledged, "an earlier run has left an incident open");
+            self.record.get_or_insert_with(|| Record::kept(incident, origin, pressed_wall_us));
+            self.take(Stamped::now(Event::Restored { incident, origin, presses, acknowledged }));
         }
     }
 
@@ -375,6 +381,7 @@ impl Shell {
                 let open = self.machine.open().is_some();
                 _ = to.send(self.tests.lamp(lamp, open, &self.lamps, &mut *self.parts.panel));
             }
+            Ask::Restore(presses) => self.restore(presses),
             Ask::SelfTest(to) => {
                 self.watchers.watch(to);
                 self.tell_the_time();

@@ -1,17 +1,20 @@
 //! The line's task: one connection after another, each with a rumqttc event loop of its own.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, Filter, LastWill, Packet, PubAckReason, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
 use rumqttc::{Outgoing, TlsConfiguration, Transport};
+use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
 use super::outbox::Outbox;
 use super::{Happening, Kind, Post, Settings, back_off};
+use crate::tls::ClientFiles;
 use crate::wire::limits;
 
 /// rumqttc panics below this; the application's own heartbeat is faster anyway.
@@ -28,12 +31,18 @@ pub(super) async fn run(settings: Settings, mut posts: mpsc::Receiver<Post>, hap
     let mut outbox = Outbox::default();
     let mut failures = 0;
     let mut said = String::new();
+    let mut files = settings.tls.clone().map(Files::new);
     loop {
-        let mut connection = Connection::open(&settings);
-        let end = connection.serve(&settings, &mut posts, &mut outbox, &happenings).await;
-        let was_up = connection.up;
-        connection.poller.abort();
-        outbox.reset();
+        let (end, was_up) = match Files::transport(&mut files).await {
+            Err(why) => (End::Lost(why), false),
+            Ok(transport) => {
+                let mut connection = Connection::open(&settings, transport);
+                let end = connection.serve(&settings, &mut posts, &mut outbox, &happenings).await;
+                connection.poller.abort();
+                outbox.reset();
+                (end, connection.up)
+            }
+        };
         match end {
             End::NoMoreHandles => {
                 debug!("mqtt: last handle dropped");
@@ -73,6 +82,54 @@ async fn wait(pause: Duration, posts: &mut mpsc::Receiver<Post>, outbox: &mut Ou
     }
 }
 
+/// The files of the certificate, as they can be had.
+struct Files {
+    files: ClientFiles,
+    /// A disk that hangs costs one thread, not one at each attempt.
+    reading: Option<JoinHandle<Result<Arc<ClientConfig>, String>>>,
+    /// What served last: a renewal that went wrong does not take the link away.
+    last: Option<Arc<ClientConfig>>,
+}
+
+impl Files {
+    fn new(files: ClientFiles) -> Self {
+        Self { files, reading: None, last: None }
+    }
+
+    /// The way to the broker, encrypted if there are files.
+    async fn transport(files: &mut Option<Self>) -> Result<Transport, String> {
+        match files {
+            None => Ok(Transport::Tcp),
+            Some(files) => Ok(Transport::tls_with_config(TlsConfiguration::Rustls(files.read().await?))),
+        }
+    }
+
+    async fn read(&mut self) -> Result<Arc<ClientConfig>, String> {
+        let files = self.files.clone();
+        let read = move || files.read().map_err(|e| e.to_string());
+        let reading = self.reading.get_or_insert_with(|| tokio::task::spawn_blocking(read));
+        let why = match tokio::time::timeout(CONNECT_WITHIN, &mut *reading).await {
+            Err(_) => {
+                format!("{}: not read within {} s", self.files.identity.cert.display(), CONNECT_WITHIN.as_secs())
+            }
+            Ok(read) => {
+                self.reading = None;
+                match read.unwrap_or_else(|e| Err(e.to_string())) {
+                    Ok(config) => return Ok(Arc::clone(self.last.insert(config))),
+                    Err(why) => why,
+                }
+            }
+        };
+        match &self.last {
+            None => Err(why),
+            Some(last) => {
+                warn!(why, "mqtt: the certificate that served last is used");
+                Ok(Arc::clone(last))
+            }
+        }
+    }
+}
+
 enum End {
     Lost(String),
     NoMoreHandles,
@@ -88,8 +145,8 @@ struct Connection {
 }
 
 impl Connection {
-    fn open(settings: &Settings) -> Self {
-        let (client, event_loop) = AsyncClient::new(options(settings), REQUESTS);
+    fn open(settings: &Settings, transport: Transport) -> Self {
+        let (client, event_loop) = AsyncClient::new(options(settings, transport), REQUESTS);
         let (to, events) = mpsc::channel(REQUESTS);
         // A cancelled poll() never connects, and publishing from the polling task deadlocks: it only polls.
         let poller = tokio::spawn(poll(event_loop, to));
@@ -269,7 +326,7 @@ async fn poll(mut event_loop: EventLoop, to: mpsc::Sender<Result<Event, Connecti
     }
 }
 
-fn options(settings: &Settings) -> MqttOptions {
+fn options(settings: &Settings, transport: Transport) -> MqttOptions {
     let mut options = MqttOptions::new(&settings.client_id, &settings.host, settings.port);
     options.set_keep_alive(KEEP_ALIVE);
     options.set_clean_start(true);
@@ -283,8 +340,6 @@ fn options(settings: &Settings) -> MqttOptions {
     if let Some((topic, payload)) = &settings.will {
         options.set_last_will(LastWill::new(topic.clone(), payload.clone(), QoS::AtLeastOnce, true, None));
     }
-    if let Some(tls) = &settings.tls {
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.clone())));
-    }
+    options.set_transport(transport);
     options
 }

@@ -8,11 +8,12 @@
 mod line;
 mod outbox;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+
+use crate::tls::ClientFiles;
 
 /// Messages that may wait between [`Client::publish`] and the line's task.
 const COMMANDS: usize = 256;
@@ -29,7 +30,7 @@ pub struct Settings {
     /// Unique per client.
     pub client_id: String,
     /// None: plain TCP, for tests on loopback.
-    pub tls: Option<Arc<rustls::ClientConfig>>,
+    pub tls: Option<ClientFiles>,
     /// Subscribed, at QoS 1, at every connection; [`Happening::Up`] comes after the broker granted them all.
     pub subscriptions: Vec<String>,
     /// Topic and payload the broker publishes, retained, when the client vanishes.

@@ -137,6 +137,8 @@ pub enum FaultKind {
     ConfigBroken,
     /// The last full self-test failed, or is older than a day.
     NotProved,
+    /// The store's database was broken: it was set aside and is made anew from the files. Stands until the next start.
+    StoreReplaced,
     /// A kind this version does not know.
     #[serde(other)]
     Unknown,

@@ -15,7 +15,7 @@ use sos::kiosk::progress::Progress;
 use sos::kiosk::selftest::full::Tester;
 use sos::kiosk::selftest::parts::{ButtonTest, CameraTest, LampTest, LinkTest};
 use sos::kiosk::selftest::{PartTest, Suite};
-use sos::kiosk::{INBOX_SIZE, Inbox, Parts, Setup, Shell, Stamped};
+use sos::kiosk::{Ask, INBOX_SIZE, Inbox, Parts, Setup, Shell, Stamped};
 use sos::machine::words::{Lamp, Light, Prompt};
 use sos::machine::{Event, Settings};
 use sos::wire::selftest::LastTest;
@@ -180,6 +180,7 @@ impl Store for Ports {
 /// The kiosk.
 pub struct Kiosk {
     pub inbox: Inbox,
+    pub asks: mpsc::Sender<Ask>,
     pub socket: PathBuf,
     /// What the watchdog asks.
     pub progress: Arc<Progress>,
@@ -248,7 +249,7 @@ impl Kiosk {
         let control = Control::bind(&socket).expect("a socket").with_hand(hand);
         let services = Services {
             inbox: inbox.clone(),
-            asks,
+            asks: asks.clone(),
             board: Arc::new(ports.clone()),
             config: Arc::new(ports.clone()),
             suite,
@@ -257,7 +258,7 @@ impl Kiosk {
         let shell = Shell::new(setup, parts);
         let progress = shell.progress();
         let shell = tokio::spawn(shell.run(events, questions, stopped));
-        Self { inbox, socket, progress, told, stop, shell, control, _dir: dir }
+        Self { inbox, asks, socket, progress, told, stop, shell, control, _dir: dir }
     }
 
     pub async fn up(self) -> Self {

@@ -99,6 +99,8 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
 pub struct Store {
     pub dir: tempfile::TempDir,
     pub broken: AtomicBool,
+    /// As long as somebody holds it, whoever writes hangs.
+    pub hangs: Mutex<()>,
     pub written: Mutex<BTreeMap<(IncidentId, u64), NewFragment>>,
     pub sealed: Mutex<Vec<(IncidentId, u64)>>,
 }
@@ -108,6 +110,7 @@ impl Store {
         Arc::new(Self {
             dir: tempfile::tempdir().unwrap(),
             broken: AtomicBool::new(false),
+            hangs: Mutex::default(),
             written: Mutex::default(),
             sealed: Mutex::default(),
         })
@@ -133,6 +136,7 @@ impl Store {
 
 impl Fragments for Store {
     fn write(&self, fragment: NewFragment) -> Result<(), FragmentError> {
+        drop(self.hangs.lock().unwrap());
         if self.broken.load(Ordering::SeqCst) {
             let (incident, index) = (fragment.incident, fragment.index);
             return Err(FragmentError { incident, index, step: "write", why: "no space left".into() });

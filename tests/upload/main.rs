@@ -86,7 +86,7 @@ impl World {
         // The inbox of faults is a new one: the store's stays with the store.
         let (inbox, events) = mpsc::channel(INBOX_SIZE);
         self.events = events;
-        self.uploader = Some(Uploader::start(&config, Arc::clone(self.store()), inbox).unwrap());
+        self.uploader = Some(Uploader::start(config, std::future::ready(Arc::clone(self.store())), inbox));
     }
 
     async fn serve(&mut self) {
@@ -360,5 +360,52 @@ async fn a_server_of_another_authority_is_not_believed() {
     assert!(refused.is_err(), "{refused:?}");
     world.stop_server().await;
     world.serve().await;
+    world.until("fragment 0").await;
+}
+
+#[tokio::test]
+async fn what_is_found_on_the_disk_again_is_asked_for_before_it_is_sent() {
+    let mut world = World::new().await;
+    let incident = IncidentId::fresh();
+    world.write(incident, 0..3);
+    world.store().seal(incident, 2).unwrap();
+    world.deliver();
+    world.until("sealed").await;
+    world.uploader.take().expect("it runs").stop().await;
+    world.store = None;
+    // The card loses the database; the newest recording is one that it does not give yet.
+    fs::remove_file(layout::database(world.dir.path())).unwrap();
+    let hangs = layout::fragment(world.dir.path(), IncidentId::fresh(), 0);
+    fs::create_dir(hangs.parent().unwrap()).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &hangs, 0o600.into()).unwrap();
+    world.restart_store().await;
+    world.deliver();
+    world.until_state("nothing is known yet", |waiting, delivered| (waiting, delivered) == (0, 0)).await;
+    let lets_go = fs::File::options().write(true).open(&hangs).unwrap();
+    // Nobody else is to hang on it.
+    fs::remove_file(&hangs).unwrap();
+    drop(lets_go);
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        let (about, what) = world.next().await;
+        seen.extend((about == incident).then_some(what));
+    }
+    assert_eq!(seen, ["inventory", "sealed"]);
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_read_is_a_fault_until_it_can() {
+    let mut world = World::new().await;
+    let (ca, away) = (world.keys.path().join("ca.pem"), world.keys.path().join("away.pem"));
+    fs::rename(&ca, &away).unwrap();
+    let incident = IncidentId::fresh();
+    world.write(incident, [0]);
+    world.deliver();
+    let fault = world.event().await;
+    let names = |detail: &str| detail.contains("ca.pem");
+    let kind = FaultKind::DeliveryFailed;
+    assert!(matches!(&fault, Event::FaultRaised(f) if f.kind == kind && names(&f.detail)), "{fault:?}");
+    fs::rename(&away, &ca).unwrap();
+    assert_eq!(world.event().await, Event::FaultCleared(kind));
     world.until("fragment 0").await;
 }

@@ -245,6 +245,7 @@ impl Hub {
             if let Some(other) = wanted.replace(incident).filter(|other| *other != incident) {
                 self.queue.stop(other, self.timeline.now());
             }
+            self.queue.answered(true);
             // Counted under the ring's lock, so that no unit is missed.
             self.recordings.fetch_add(1, Ordering::Relaxed);
         }
@@ -261,6 +262,12 @@ impl Hub {
     /// One recording less is under way.
     pub fn recording_ended(&self) {
         self.recordings.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How long ago the store last answered, while a recording is under way.
+    #[must_use]
+    pub fn unanswered_for(&self) -> Option<Duration> {
+        self.queue.answer_age().filter(|_| self.recordings.load(Ordering::Relaxed) > 0)
     }
 
     /// A live packet: out, if the gate is open.

@@ -67,6 +67,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{error, warn};
 
+use super::join_within;
 use crate::kiosk::ports::{Fragments, LivePacket, Media, MediaHealth, MediaInventory};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
@@ -345,21 +346,6 @@ fn report(inbox: &Inbox, event: Event) {
         std::thread::sleep(Duration::from_millis(2));
     }
     warn!(event = ?stamped.event, "the inbox is full: an event is lost");
-}
-
-/// Waits for a thread to end, but not for ever: a driver or a disk that hangs must not hold the shutdown.
-fn join_within(thread: JoinHandle<()>, what: &str) {
-    const LONGEST: Duration = Duration::from_secs(5);
-    let end = std::time::Instant::now() + LONGEST;
-    while !thread.is_finished() {
-        if std::time::Instant::now() >= end {
-            return error!("the {what} does not end; left behind");
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    if thread.join().is_err() {
-        error!("the {what} ended badly");
-    }
 }
 
 /// A lock whatever happened to its last holder: the data behind our locks are whole at every step.

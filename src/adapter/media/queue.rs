@@ -57,6 +57,8 @@ struct Inner {
     units: usize,
     bytes: usize,
     shed: u64,
+    /// When the store last took a fragment or said why not, or a recording began; and whether it took one.
+    answered: Option<(Instant, bool)>,
 }
 
 impl Queue {
@@ -117,6 +119,23 @@ impl Queue {
             }
             inner = self.filled.wait_timeout(inner, wait).unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
+    }
+
+    /// The store took a fragment or said why not, or a recording begins.
+    pub fn answered(&self, taken: bool) {
+        lock(&self.inner).answered = Some((Instant::now(), taken));
+    }
+
+    /// Whether it took the last one.
+    #[must_use]
+    pub fn taken(&self) -> bool {
+        lock(&self.inner).answered.is_some_and(|(_, taken)| taken)
+    }
+
+    /// How long ago that was.
+    #[must_use]
+    pub fn answer_age(&self) -> Option<Duration> {
+        lock(&self.inner).answered.map(|(at, _)| at.elapsed())
     }
 
     /// Units shed since the start.

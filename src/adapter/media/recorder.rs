@@ -305,6 +305,7 @@ impl Recording {
     }
 
     fn succeeded(&mut self, desk: &Desk) {
+        desk.queue.answered(true);
         self.failing = false;
         if !std::mem::replace(&mut self.told_started, true) {
             report(&desk.inbox, Event::RecordingStarted { incident: self.incident });
@@ -312,6 +313,7 @@ impl Recording {
     }
 
     fn failed(&mut self, desk: &Desk, why: String) {
+        desk.queue.answered(false);
         if !std::mem::replace(&mut self.failing, true) {
             warn!(incident = %self.incident, why, "recording fails");
             report(&desk.inbox, Event::RecordingFailed { incident: self.incident, why });

@@ -28,6 +28,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const HEALTHY: Duration = Duration::from_secs(10);
 /// So many broken parts at most are being stopped while another is built.
 const MOST_STOPPING: usize = 8;
+/// A recording under way writes a fragment about every second, or the store says why not. A disk that hangs does neither.
+const UNWRITTEN: Duration = Duration::from_secs(10);
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -82,7 +84,7 @@ impl Supervisor {
         let ending = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ending);
         let (slots, stopping) = (PARTS.map(Slot::new), Arc::new(()));
-        let worker = Worker { settings, hub, input, to: to.clone(), slots, stopping };
+        let worker = Worker { settings, hub, input, to: to.clone(), slots, stopping, unwritten: false };
         let thread = std::thread::Builder::new().name("media".into()).spawn(move || worker.run(&from, &end))?;
         Ok(Self { to, ending, thread: Some(thread) })
     }
@@ -143,6 +145,8 @@ struct Worker {
     slots: [Slot; PARTS.len()],
     /// Held by every thread that stops a broken part.
     stopping: Arc<()>,
+    /// Whether it was said that a recording does not go on.
+    unwritten: bool,
 }
 
 impl Worker {
@@ -150,6 +154,7 @@ impl Worker {
         while !ending.load(Ordering::Relaxed) {
             self.hub.supervise();
             (0..self.slots.len()).for_each(|slot| self.look(slot));
+            self.look_at_recordings();
             match from.recv_timeout(LOOK) {
                 Ok(Note::Trouble { slot, generation, why }) => self.trouble(slot, generation, why),
                 Ok(Note::Latency { slot, generation }) => self.latency(slot, generation),
@@ -194,6 +199,25 @@ impl Worker {
     /// A driver that hangs in each stop costs a thread and a pipeline each time: it is lost until some of them end.
     fn may_build(&self) -> bool {
         Arc::strong_count(&self.stopping) <= MOST_STOPPING
+    }
+
+    fn look_at_recordings(&mut self) {
+        let still = self.hub.unanswered_for().is_some_and(|age| age > UNWRITTEN);
+        if std::mem::replace(&mut self.unwritten, still) == still {
+            return;
+        }
+        let kind = FaultKind::RecordingFailed;
+        let event = if still {
+            let detail = format!("expected a fragment every second, found none for {} s", UNWRITTEN.as_secs());
+            warn!(detail, "recording");
+            Event::FaultRaised(Fault { kind, detail })
+        } else if self.hub.queue.taken() {
+            Event::FaultCleared(kind)
+        } else {
+            // The recorder has said why not meanwhile.
+            return;
+        };
+        report(&self.hub.inbox, event);
     }
 
     /// What the sound card says of a part that rests on it.

@@ -2,14 +2,14 @@
 //!
 //! Write-ahead log with `synchronous=FULL`: a committed transaction survives a power cut.
 
+mod presses;
+
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
 
-use crate::kiosk::ports::KeptPress;
 use crate::wire::IncidentId;
-use crate::wire::up::PressOrigin;
 
 /// SHA-256 of a fragment.
 pub type Hash = [u8; 32];
@@ -43,6 +43,8 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE INDEX fragment_waiting ON fragment(recording DESC, idx) WHERE state = 0;
     CREATE INDEX fragment_refused ON fragment(recording) WHERE state = 2;
 "];
+
+const ADD_RECORDING: &str = "INSERT INTO recording (incident) VALUES (?1) ON CONFLICT DO NOTHING";
 
 /// How a fragment stands. The numbers are kept on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,7 +132,7 @@ pub struct Index {
 }
 
 impl Index {
-    /// Opens or makes it, checks it and brings it to this version.
+    /// Opens or makes it and brings it to this version. Whether it is sound, [`Index::check`] tells.
     ///
     /// # Errors
     /// [`IndexError`]; see [`IndexError::is_damage`].
@@ -142,13 +144,18 @@ impl Index {
         db.pragma_update(None, "foreign_keys", "on")?;
         // KiB. The index is small and read by key: the usual 2 MB would only be memory taken from the board.
         db.pragma_update(None, "cache_size", -256)?;
-        let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if verdict != "ok" {
-            return Err(IndexError::Damaged(verdict));
-        }
         let mut index = Self { db };
         index.migrate()?;
         Ok(index)
+    }
+
+    /// Reads all of it, which takes the longer the more was recorded.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`] with what was found.
+    pub fn check(&self) -> Result<(), IndexError> {
+        let verdict: String = self.db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict == "ok" { Ok(()) } else { Err(IndexError::Damaged(verdict)) }
     }
 
     /// Opens it to look only: nothing is checked, made or changed.
@@ -159,6 +166,11 @@ impl Index {
         let db = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         db.busy_timeout(Duration::from_secs(2))?;
         Ok(Self { db })
+    }
+
+    /// Writes what is there already, and makes it durable.
+    pub fn prove(&self) -> rusqlite::Result<()> {
+        self.db.pragma_update(None, "user_version", MIGRATIONS.len())
     }
 
     fn migrate(&mut self) -> Result<(), IndexError> {
@@ -174,70 +186,30 @@ impl Index {
         Ok(())
     }
 
-    /// Keeps a press; the same again raises its count.
-    ///
-    /// # Errors
-    /// As SQLite gives them, like every function here.
-    pub fn keep(&self, press: &KeptPress) -> rusqlite::Result<()> {
-        let origin = match press.origin {
-            PressOrigin::Button | PressOrigin::Unknown => "button",
-            PressOrigin::SecondButton => "second_button",
-            PressOrigin::Control => "control",
-        };
-        self.db.execute(
-            "INSERT INTO press (incident, origin, pressed_wall_us, presses, acknowledged) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (incident) DO UPDATE SET presses = max(presses, excluded.presses),
-                 acknowledged = max(acknowledged, excluded.acknowledged)",
-            params![press.incident.to_string(), origin, press.pressed_wall_us, press.presses, press.acknowledged],
-        )?;
-        Ok(())
+    /// Recordings there are, oldest first: their order is kept, whichever is indexed first.
+    pub fn begin(&mut self, incidents: &[IncidentId]) -> rusqlite::Result<()> {
+        let change = self.db.transaction()?;
+        for incident in incidents {
+            change.prepare_cached(ADD_RECORDING)?.execute([incident.to_string()])?;
+        }
+        change.commit()
     }
 
-    /// The centre has it.
-    pub fn keep_acknowledged(&self, incident: IncidentId) -> rusqlite::Result<()> {
-        let id = incident.to_string();
-        self.db.execute("UPDATE press SET acknowledged = 1 WHERE incident = ?1", [id]).map(drop)
-    }
-
-    /// It is over.
-    pub fn keep_closed(&self, incident: IncidentId) -> rusqlite::Result<()> {
-        self.db.execute("UPDATE press SET closed = 1 WHERE incident = ?1", [incident.to_string()]).map(drop)
-    }
-
-    /// Presses that are not over, oldest first.
-    pub fn open_presses(&self) -> rusqlite::Result<Vec<KeptPress>> {
-        let mut statement = self.db.prepare(
-            "SELECT incident, origin, pressed_wall_us, presses, acknowledged FROM press WHERE closed = 0 ORDER BY rowid",
-        )?;
-        let rows = statement.query_map([], |row| {
-            let origin = match row.get::<_, String>(1)?.as_str() {
-                "control" => PressOrigin::Control,
-                "second_button" => PressOrigin::SecondButton,
-                _ => PressOrigin::Button,
-            };
-            Ok(KeptPress {
-                incident: incident(row, 0)?,
-                origin,
-                pressed_wall_us: row.get(2)?,
-                presses: row.get(3)?,
-                acknowledged: row.get(4)?,
-            })
-        })?;
-        rows.collect()
-    }
-
-    /// Adds fragments of one incident, all or none. One that is there already stays as it is.
+    /// Adds fragments found on the disk, all or none. One that is there already stays as it is.
     pub fn add(&mut self, entries: &[Entry]) -> rusqlite::Result<()> {
         let change = self.db.transaction()?;
         for entry in entries {
-            let id = entry.incident.to_string();
-            change.execute("INSERT INTO recording (incident) VALUES (?1) ON CONFLICT DO NOTHING", [&id])?;
-            change.execute(
-                "INSERT INTO fragment (recording, idx, start_wall_us, duration_us, size, sha256)
-                 VALUES ((SELECT seq FROM recording WHERE incident = ?1), ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-                params![id, entry.index, entry.start_wall_us, entry.duration_us, entry.size, entry.sha256],
-            )?;
+            add(&change, entry, "DO NOTHING")?;
         }
+        change.commit()
+    }
+
+    /// Adds a fragment that was written just now: its writer knows better than who found its file meanwhile.
+    pub fn written(&mut self, entry: &Entry) -> rusqlite::Result<()> {
+        let change = self.db.transaction()?;
+        let better = "(recording, idx) DO UPDATE SET start_wall_us = excluded.start_wall_us, \
+                      duration_us = excluded.duration_us";
+        add(&change, entry, better)?;
         change.commit()
     }
 
@@ -371,6 +343,17 @@ impl Index {
                        (SELECT 1 FROM fragment WHERE recording = seq AND state = 0)";
         self.db.prepare(sql)?.query_map([], |row| incident(row, 0))?.collect()
     }
+}
+
+fn add(change: &Transaction<'_>, entry: &Entry, conflict: &str) -> rusqlite::Result<()> {
+    let id = entry.incident.to_string();
+    change.prepare_cached(ADD_RECORDING)?.execute([&id])?;
+    let sql = format!(
+        "INSERT INTO fragment (recording, idx, start_wall_us, duration_us, size, sha256)
+         VALUES ((SELECT seq FROM recording WHERE incident = ?1), ?2, ?3, ?4, ?5, ?6) ON CONFLICT {conflict}"
+    );
+    let values = params![id, entry.index, entry.start_wall_us, entry.duration_us, entry.size, entry.sha256];
+    change.prepare_cached(&sql)?.execute(values).map(drop)
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {

@@ -112,6 +112,14 @@ pub fn files(dir: &Path, incident: IncidentId) -> io::Result<Vec<(Kind, PathBuf)
     Ok(found)
 }
 
+/// The index after the last fragment of a recording on the disk; 0 if there is none.
+#[must_use]
+pub fn next_index(dir: &Path, incident: IncidentId) -> u64 {
+    let index = |kind| if let Kind::Fragment(number) = kind { Some(number + 1) } else { None };
+    let found = files(dir, incident).unwrap_or_default();
+    found.into_iter().filter_map(|(kind, _)| index(kind)).max().unwrap_or(0)
+}
+
 /// The recordings there are, oldest first, and what else lies beside them.
 ///
 /// # Errors

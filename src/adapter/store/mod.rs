@@ -1,16 +1,19 @@
 //! The durable store: kept presses, fragments of recordings, and which of them the centre has.
 //!
 //! The files are the truth and the database is their index: it can be rebuilt from them.
-//! One writer (`writer`), one start-up procedure (`recovery`), one thread with the database (`thread`).
+//! One writer (`writer`), one start-up procedure (`recovery`, then `reindex` in the background), one thread with the
+//! database (`thread`). The daemon has it through [`LateStore`], which waits for a disk so that nobody else has to.
 
 pub mod check;
 mod index;
+mod late;
 pub mod layout;
-mod none;
 mod recovery;
+mod reindex;
 mod thread;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,17 +24,17 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
 pub use index::{Entry, Hash, Index, State};
-pub use none::NoStore;
+pub use late::{LateStore, Presses};
 pub use writer::{Step, StopAfter};
 
-use self::recovery::Occasion;
+use self::recovery::{Occasion, Recovered};
 use self::thread::Worker;
 use crate::kiosk::ports::{FragmentError, Fragments, KeptPress, NewFragment, Store};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
 use crate::wire::IncidentId;
 
-/// Why there is no store. The daemon goes on with [`NoStore`]: an alarm does not wait for the disk.
+/// Why there is no store. The daemon goes on, and tries again ([`LateStore`]): an alarm does not wait for the disk.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A file or directory.
@@ -74,7 +77,6 @@ pub struct StoreAdapter {
     dir: PathBuf,
     inbox: Inbox,
     worker: Worker,
-    changed: Notify,
     stop_after: Mutex<Option<StopAfter>>,
     /// Held as long as the store lives; dropped after the worker, which is above it.
     _lock: File,
@@ -85,27 +87,56 @@ pub struct StoreAdapter {
 pub type Opened = (Arc<StoreAdapter>, Vec<KeptPress>, Vec<String>);
 
 impl StoreAdapter {
-    /// Opens `dir`, which is made when it is not there, by the start-up procedure (`recovery`).
+    /// Opens `dir`, which is made when it is not there, by the start-up procedure (`recovery`). What the files of
+    /// the recordings say is indexed afterwards, in the background.
     ///
     /// # Errors
     /// [`StoreError`] where nothing can be kept at all: no directory, no room, read-only, or in use.
     pub fn open(dir: &Path, inbox: Inbox) -> Result<Opened, StoreError> {
+        Self::open_telling(dir, inbox, &mut |_| {})
+    }
+
+    /// As [`StoreAdapter::open`]; `early` is called with the open presses, once at most, as soon as they are read,
+    /// which is before all of the database was checked.
+    ///
+    /// # Errors
+    /// As [`StoreAdapter::open`].
+    pub fn open_telling(dir: &Path, inbox: Inbox, early: &mut dyn FnMut(&[KeptPress])) -> Result<Opened, StoreError> {
         let lock = recovery::lock(dir)?;
         let mut report = Vec::new();
-        let index = recovery::recover(dir, Occasion::Start, &mut report)?;
+        let recovered = recovery::recover(dir, Occasion::Start, &mut report, early)?;
+        let Recovered { index, presses, backlog, replaced } = recovered;
+        thread::tell_replaced(&inbox, replaced);
         // What was refused in the last run may be wanted now: the centre may have been put right.
         index.retry_refused().map_err(|e| StoreError::database(dir, e))?;
-        let presses = index.open_presses().map_err(|e| StoreError::database(dir, e))?;
-        let worker = Worker::start(dir.to_owned(), index, inbox.clone())?;
-        let store = Self {
-            dir: dir.to_owned(),
-            inbox,
-            worker,
-            changed: Notify::new(),
-            stop_after: Mutex::new(None),
-            _lock: lock,
-        };
+        let worker = Worker::start(dir.to_owned(), index, backlog, inbox.clone())?;
+        let store = Self { dir: dir.to_owned(), inbox, worker, stop_after: Mutex::new(None), _lock: lock };
         Ok((Arc::new(store), presses, report))
+    }
+
+    /// Waits until the files of all recordings were looked at: what is missing or was left alone, in words. `None`
+    /// if it takes longer than `within`.
+    #[must_use]
+    pub fn recovered(&self, within: Duration) -> Option<Vec<String>> {
+        self.worker.shared().outcome.wait(within)
+    }
+
+    /// For how long the database has been working on the same job; none when it is idle.
+    #[must_use]
+    pub fn busy(&self) -> Option<Duration> {
+        self.worker.shared().busy()
+    }
+
+    /// Whether the last job failed; its fault stands until one does not.
+    #[must_use]
+    pub fn failing(&self) -> bool {
+        self.worker.shared().failing()
+    }
+
+    /// Incidents whose fragments were found on the disk, not in the index, since the last call.
+    #[must_use]
+    pub fn take_found(&self) -> BTreeSet<IncidentId> {
+        self.worker.shared().outcome.take_found()
     }
 
     /// For tests of recovery: from now on the writer of fragments stops dead after this step.
@@ -115,7 +146,7 @@ impl StoreAdapter {
 
     /// Wakes when there may be something new to deliver.
     pub fn changed(&self) -> &Notify {
-        &self.changed
+        &self.worker.shared().changed
     }
 
     /// Where a fragment's file is.
@@ -132,7 +163,11 @@ impl StoreAdapter {
         &self,
         question: impl FnMut(&mut Index) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.worker.ask_async(question).await
+        self.worker.queue().ask_async(question).await
+    }
+
+    fn indexed_next(&self, incident: IncidentId) -> u64 {
+        self.worker.queue().ask(move |index| index.next_index(incident)).unwrap_or(0)
     }
 
     /// Tells the shell that something was not kept. May run on the shell's own task when the queue is full, so it does
@@ -165,9 +200,8 @@ impl StoreAdapter {
             size: fragment.bytes.len() as u64,
             sha256: Sha256::digest(&fragment.bytes).into(),
         };
-        self.worker
-            .ask(move |index| index.add(std::slice::from_ref(&entry)))
-            .map_err(|e| fail(Step::Index, e.to_string()))?;
+        let index = move |index: &mut Index| index.written(&entry);
+        self.worker.queue().ask(index).map_err(|e| fail(Step::Index, e.to_string()))?;
         if stop == Some(Step::Index) {
             return Err(fail(Step::Index, writer::stopped(Step::Index).source.to_string()));
         }
@@ -179,7 +213,7 @@ impl Store for StoreAdapter {
     fn keep(&self, press: KeptPress) {
         let incident = press.incident;
         let kept = self.inbox.clone();
-        self.worker.post(
+        self.worker.queue().post(
             move |index| {
                 index.keep(&press)?;
                 thread::tell(&kept, Event::Kept { incident });
@@ -191,14 +225,14 @@ impl Store for StoreAdapter {
 
     fn keep_acknowledged(&self, incident: IncidentId) {
         // What is lost here costs a resend after a restart, which the centre takes for what it is.
-        self.worker.post(
+        self.worker.queue().post(
             move |index| index.keep_acknowledged(incident),
             move |why| tracing::error!(%incident, why, "the acknowledgement was not kept"),
         );
     }
 
     fn keep_closed(&self, incident: IncidentId) {
-        self.worker.post(
+        self.worker.queue().post(
             move |index| index.keep_closed(incident),
             self.unless_kept(move |why| Event::CloseNotKept { incident, why }),
         );
@@ -213,7 +247,7 @@ impl Fragments for StoreAdapter {
     fn write(&self, fragment: NewFragment) -> Result<(), FragmentError> {
         let outcome = self.write_file(&fragment);
         if outcome.is_ok() {
-            self.changed.notify_one();
+            self.changed().notify_one();
         }
         outcome
     }
@@ -221,16 +255,15 @@ impl Fragments for StoreAdapter {
     fn next_index(&self, incident: IncidentId) -> u64 {
         // The index knows of files that were lost since and whose place must not be taken again; the
         // directory knows of files that did not reach the index.
-        let indexed = self.worker.ask(move |index| index.next_index(incident)).unwrap_or(0);
-        let on_disk = layout::files(&self.dir, incident)
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|(kind, _)| if let layout::Kind::Fragment(number) = kind { Some(number + 1) } else { None });
-        on_disk.fold(indexed, u64::max)
+        self.indexed_next(incident).max(layout::next_index(&self.dir, incident))
     }
 
     fn recorded_wall_us(&self, incident: IncidentId) -> Option<(i64, i64)> {
-        self.worker.ask(move |index| index.span(incident)).ok().flatten()
+        // The files say it less exactly, and are asked as long as the index does not know all of them.
+        if self.indexed_next(incident) < layout::next_index(&self.dir, incident) {
+            return reindex::span(&self.dir, incident).ok().flatten();
+        }
+        self.worker.queue().ask(move |index| index.span(incident)).ok().flatten()
     }
 
     fn seal(&self, incident: IncidentId, fragments: u64) -> Result<(), FragmentError> {
@@ -240,8 +273,9 @@ impl Fragments for StoreAdapter {
             Err(e) if e.source.kind() == io::ErrorKind::AlreadyExists => {}
             outcome => outcome.map_err(|e| fail(e.step, e.source.to_string()))?,
         }
-        self.worker.ask(move |index| index.seal(incident, fragments)).map_err(|e| fail(Step::Index, e.to_string()))?;
-        self.changed.notify_one();
+        let index = move |index: &mut Index| index.seal(incident, fragments);
+        self.worker.queue().ask(index).map_err(|e| fail(Step::Index, e.to_string()))?;
+        self.changed().notify_one();
         Ok(())
     }
 }

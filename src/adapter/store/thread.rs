@@ -1,17 +1,20 @@
 //! The thread that owns the database, and its bounded queue.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use tokio::sync::mpsc::error::TrySendError as InboxError;
 
 use super::StoreError;
 use super::index::{Index, State, is_damage};
-use super::recovery::{self, Occasion};
+use super::recovery::{self, Occasion, Recovered};
+use super::reindex::{Backlog, Outcome, Reindex};
+use crate::adapter::join_within;
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
 use crate::wire::up::{Fault, FaultKind};
@@ -22,6 +25,8 @@ const QUEUE: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an outcome waits for room in the inbox, whose owner needs microseconds an event.
 const INBOX_PATIENCE: Duration = Duration::from_secs(1);
+/// A store that nothing asks proves this often that it keeps: one page written and synced, some 200 kB an hour.
+const PROVE_EVERY: Duration = Duration::from_secs(5 * 60);
 
 type Run = Box<dyn FnMut(&mut Index) -> rusqlite::Result<()> + Send>;
 type Failed = Box<dyn FnOnce(String) + Send>;
@@ -32,36 +37,131 @@ struct Job {
     failed: Failed,
 }
 
-/// The way to the thread. Dropped, it lets the thread finish what waits and joins it.
+impl Job {
+    fn prove() -> Self {
+        Self { run: Box::new(|index| index.prove()), failed: Box::new(drop) }
+    }
+}
+
+/// Owns the thread. Dropped, it lets the thread finish what waits, within a bound.
 pub struct Worker {
-    queue: Option<SyncSender<Job>>,
+    queue: Option<Arc<Queue>>,
     thread: Option<JoinHandle<()>>,
+    shared: Shared,
+}
+
+/// What the thread shares with others.
+#[derive(Clone, Default)]
+pub struct Shared {
     undelivered: Arc<AtomicU64>,
+    /// Wakes whoever delivers.
+    pub changed: Arc<Notify>,
+    /// What the second half of recovery found.
+    pub outcome: Arc<Outcome>,
+    /// Since when the thread works on the same job.
+    busy: Arc<Mutex<Option<Instant>>>,
+    /// Whether the last job failed; said as a fault.
+    failing: Arc<AtomicBool>,
+    /// Counts the databases: whoever rebuilds the index of an earlier one may stop.
+    database: Arc<AtomicU64>,
+}
+
+/// The way to the thread for one that does not keep it alive.
+pub struct Way {
+    queue: Weak<Queue>,
+    shared: Shared,
+    database: u64,
+}
+
+impl Way {
+    /// Asks and waits.
+    ///
+    /// # Errors
+    /// [`StoreError`]; also when the store has ended.
+    pub fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnMut(&mut Index) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let queue = self.queue.upgrade().filter(|_| !self.is_over());
+        queue.ok_or_else(|| StoreError::Database("closed".to_owned()))?.ask(question)
+    }
+
+    /// Whether the store has ended, or has another database by now.
+    pub fn is_over(&self) -> bool {
+        self.queue.strong_count() == 0 || self.shared.database.load(Ordering::Relaxed) != self.database
+    }
+
+    /// There may be something new to deliver.
+    pub fn changed(&self) {
+        self.shared.changed.notify_one();
+    }
+}
+
+impl Shared {
+    /// For how long the thread has been working on the same job: a disk that hangs never ends it.
+    pub fn busy(&self) -> Option<Duration> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner).map(|since| since.elapsed())
+    }
+
+    /// Whether the last job failed, which was said then.
+    pub fn failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    fn work(&self, since: Option<Instant>) {
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
 }
 
 impl Worker {
-    /// Starts the thread.
+    /// Starts the thread, and the second half of recovery.
     ///
     /// # Errors
     /// [`StoreError::Io`] where no thread can be had.
-    pub fn start(dir: PathBuf, index: Index, inbox: Inbox) -> Result<Self, StoreError> {
-        let (queue, jobs) = sync_channel(QUEUE);
-        let undelivered = Arc::new(AtomicU64::new(0));
-        let owner = Owner { dir, index: Some(index), inbox, fault: false, undelivered: Arc::clone(&undelivered) };
+    pub fn start(dir: PathBuf, index: Index, backlog: Backlog, inbox: Inbox) -> Result<Self, StoreError> {
+        let (to, jobs) = sync_channel(QUEUE);
+        let (queue, shared) = (Arc::new(Queue(to)), Shared::default());
+        let at = dir.clone();
+        let queue_of_owner = Arc::downgrade(&queue);
+        let owner = Owner { dir, index: Some(index), inbox, shared: shared.clone(), queue: queue_of_owner };
         owner.count();
-        let at = owner.dir.clone();
+        owner.reindex(backlog).map_err(|e| StoreError::io(&at, e))?;
         let thread = thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || owner.serve(&jobs))
             .map_err(|e| StoreError::io(&at, e))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), undelivered })
+        Ok(Self { queue: Some(queue), thread: Some(thread), shared })
     }
 
     /// Fragments without a receipt.
     pub fn undelivered(&self) -> u64 {
-        self.undelivered.load(Ordering::Relaxed)
+        self.shared.undelivered.load(Ordering::Relaxed)
     }
 
+    /// What it shares.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &Queue {
+        self.queue.as_deref().expect("it is taken by drop alone")
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            join_within(thread, "store");
+        }
+    }
+}
+
+/// Jobs for the thread.
+pub struct Queue(SyncSender<Job>);
+
+impl Queue {
     /// Leaves a job and does not wait. `failed` is called with the reason if it is not done.
     pub fn post(
         &self,
@@ -129,20 +229,9 @@ impl Worker {
     }
 
     fn push(&self, job: Job) -> Result<(), Job> {
-        let Some(queue) = &self.queue else { return Err(job) };
-        queue.try_send(job).map_err(|e| match e {
+        self.0.try_send(job).map_err(|e| match e {
             TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
         })
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.queue = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic there was already printed.
-            let _ = thread.join();
-        }
     }
 }
 
@@ -152,17 +241,24 @@ struct Owner {
     /// `None` when the last one broke and no fresh one can be had; tried again with every job.
     index: Option<Index>,
     inbox: Inbox,
-    fault: bool,
-    undelivered: Arc<AtomicU64>,
+    shared: Shared,
+    /// For the second half of recovery.
+    queue: Weak<Queue>,
 }
 
 impl Owner {
     fn serve(mut self, jobs: &Receiver<Job>) {
-        while let Ok(mut job) = jobs.recv() {
+        loop {
+            let (mut job, proof) = match jobs.recv_timeout(PROVE_EVERY) {
+                Ok(job) => (job, false),
+                Err(RecvTimeoutError::Timeout) => (Job::prove(), true),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            self.shared.work(Some(Instant::now()));
             let before = self.written();
             match self.perform(&mut job.run) {
                 // A question is answered from memory by a disk that takes nothing.
-                Ok(()) if self.written() == before => {}
+                Ok(()) if !proof && self.written() == before => {}
                 Ok(()) => self.healed(),
                 Err(why) => {
                     self.failed(&why);
@@ -170,6 +266,7 @@ impl Owner {
                 }
             }
             self.count();
+            self.shared.work(None);
         }
     }
 
@@ -191,9 +288,15 @@ impl Owner {
         // Closed first: closing it later would take the log of the fresh one away.
         self.index = None;
         let mut report = Vec::new();
-        let index = recovery::recover(&self.dir, Occasion::Running, &mut report).map_err(|e| e.to_string())?;
+        let recovered = recovery::recover(&self.dir, Occasion::Running, &mut report, &mut |_| {});
         for line in report {
             tracing::error!("{line}");
+        }
+        let Recovered { index, backlog, replaced, .. } = recovered.map_err(|e| e.to_string())?;
+        tell_replaced(&self.inbox, replaced);
+        self.shared.database.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = self.reindex(backlog) {
+            tracing::error!(%error, "the recordings are indexed at the next start");
         }
         Ok(self.index.insert(index))
     }
@@ -203,28 +306,40 @@ impl Owner {
         self.index.as_ref().map(|index| index.db.total_changes())
     }
 
+    /// The second half of recovery, beside this thread.
+    fn reindex(&self, backlog: Backlog) -> std::io::Result<()> {
+        let database = self.shared.database.load(Ordering::Relaxed);
+        let way = Way { queue: self.queue.clone(), shared: self.shared.clone(), database };
+        Reindex { dir: self.dir.clone(), way, outcome: Arc::clone(&self.shared.outcome) }.start(backlog)
+    }
+
     fn count(&self) {
         let Some(index) = &self.index else { return };
         let count = index.count(State::Waiting).and_then(|waiting| Ok(waiting + index.count(State::Refused)?));
         if let Ok(count) = count {
-            self.undelivered.store(count, Ordering::Relaxed);
+            self.shared.undelivered.store(count, Ordering::Relaxed);
         }
     }
 
     fn failed(&mut self, why: &str) {
         tracing::error!(why, "the store does not keep");
-        if !self.fault {
-            self.fault = true;
+        if !self.shared.failing.swap(true, Ordering::Relaxed) {
             let detail = format!("{}: {why}", self.dir.display());
             tell(&self.inbox, Event::FaultRaised(Fault { kind: FaultKind::StoreFailed, detail }));
         }
     }
 
     fn healed(&mut self) {
-        if self.fault {
-            self.fault = false;
+        if self.shared.failing.swap(false, Ordering::Relaxed) {
             tell(&self.inbox, Event::FaultCleared(FaultKind::StoreFailed));
         }
+    }
+}
+
+/// A database was set aside: stands until the next start, for whoever looks after the card.
+pub fn tell_replaced(inbox: &Inbox, why: Option<String>) {
+    if let Some(detail) = why {
+        tell(inbox, Event::FaultRaised(Fault { kind: FaultKind::StoreReplaced, detail }));
     }
 }
 

@@ -48,6 +48,7 @@ export const FAULTS = [
   "certificate_expiring",
   "config_broken",
   "not_proved",
+  "store_replaced",
   "unknown",
 ] as const;
 export type FaultKind = (typeof FAULTS)[number];

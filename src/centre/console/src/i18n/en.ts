@@ -157,6 +157,7 @@ export const en: Strings = {
       certificate_expiring: "Certificate runs out",
       config_broken: "Configuration broken",
       not_proved: "Not proved by a self-test",
+      store_replaced: "Database set aside",
       unknown: "Unknown fault",
     },
     seen: (age) => `${age} ago`,

@@ -155,6 +155,7 @@ export const kk: Strings = {
       certificate_expiring: "Сертификат мерзімі бітеді",
       config_broken: "Баптау бұзылған",
       not_proved: "Өзін-өзі тексеруден өтпеген",
+      store_replaced: "Дерекқор ауыстырылды",
       unknown: "Белгісіз ақау",
     },
     seen: (age) => `${age} бұрын`,

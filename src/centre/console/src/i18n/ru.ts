@@ -162,6 +162,7 @@ export const ru: Strings = {
       certificate_expiring: "Истекает сертификат",
       config_broken: "Неисправна настройка",
       not_proved: "Не подтверждён самопроверкой",
+      store_replaced: "База данных заменена",
       unknown: "Неизвестный сбой",
     },
     seen: (age) => `${age} назад`,
