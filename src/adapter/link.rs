@@ -1,12 +1,13 @@
 //! The link to the centre (port [`Link`]) over MQTT: envelopes, echo and clock offset, de-duplication.
 
 mod clock;
+mod envelopes;
 mod leaving;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,6 +15,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use self::clock::{CentreClock, Now};
+pub use self::envelopes::{Envelopes, wall_us};
 use self::leaving::Leaving;
 use crate::kiosk::ports::{Leg, Link, Saying};
 use crate::kiosk::{Inbox, Stamped};
@@ -66,13 +68,6 @@ struct Shared {
     inbox: Inbox,
 }
 
-/// Makes envelopes of one run.
-pub struct Envelopes {
-    boot: BootId,
-    started: Instant,
-    sequence: AtomicU64,
-}
-
 #[derive(Default)]
 struct Clock {
     /// When the reader's loop last turned.
@@ -81,45 +76,8 @@ struct Clock {
     centre: CentreClock,
 }
 
-impl Envelopes {
-    /// Counts from one.
-    #[must_use]
-    pub fn new(boot: BootId) -> Self {
-        Self { boot, started: Instant::now(), sequence: AtomicU64::new(1) }
-    }
-
-    fn mono_us(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    /// Wraps a message.
-    pub fn wrap<T>(&self, body: T) -> Envelope<T> {
-        Envelope {
-            id: MessageId::fresh(),
-            boot: self.boot,
-            seq: self.sequence.fetch_add(1, Ordering::Relaxed),
-            wall_us: wall_us(),
-            mono_us: self.mono_us(),
-            clock_synced: clock_synced(),
-            body,
-        }
-    }
-}
-
-/// Wall clock, microseconds since 1970 UTC.
-#[must_use]
-pub fn wall_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-}
-
 fn state(online: bool, place: Place) -> KioskState {
     KioskState { online, version: env!("CARGO_PKG_VERSION").to_owned(), place }
-}
-
-/// systemd-timesyncd touches this file when it has set the clock; a machine without it is not asked.
-fn clock_synced() -> bool {
-    std::path::Path::new("/run/systemd/timesync/synchronized").exists()
 }
 
 impl LinkAdapter {
