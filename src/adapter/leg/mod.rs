@@ -32,7 +32,7 @@ use crate::machine::Event;
 use crate::mqtt::back_off;
 use crate::rtc::{
     Datagram, Happening, Incoming, Medium, Opening, Packet, Session, Sockets, dialled_candidate, tcp_candidates,
-    warm_up,
+    udp_candidates, warm_up,
 };
 use crate::wire::SessionId;
 use crate::wire::up::{SessionOffer, SignalUp};
@@ -181,7 +181,7 @@ impl Task {
                 }
             }
             Command::MakeOffer => self.offer(true).await,
-            Command::Answer(id, sdp) => self.answered(id, &sdp),
+            Command::Answer(id, sdp) => self.answered(id, &sdp).await,
             Command::Reoffer => {
                 self.lost("the gateway asked for a new offer");
                 self.failures = 0;
@@ -240,7 +240,7 @@ impl Task {
         Ok((standing, sdp))
     }
 
-    fn answered(&mut self, id: SessionId, sdp: &str) {
+    async fn answered(&mut self, id: SessionId, sdp: &str) {
         let State::Standing(standing) = &mut self.state else { return };
         if standing.id != id || standing.up {
             debug!(%id, "leg: an answer to another offer");
@@ -250,6 +250,10 @@ impl Task {
             // The second of two copies of one answer is no harm; a wrong one runs into `give_up`.
             debug!(%id, %error, "leg: answer not taken");
             return;
+        }
+        // One address at the other side leaves ICE nothing to choose. Several are all kept open to it.
+        if let [remote] = udp_candidates(sdp)[..] {
+            standing.sockets.keep_to(remote).await;
         }
         let now = Instant::now();
         standing.give_up = Some(now + CONNECT_WITHIN);
