@@ -176,7 +176,9 @@ impl Task {
         match order {
             Command::StandBy => {
                 self.wanted = self.settings.standby;
-                if self.wanted && matches!(self.state, State::Down) {
+                // An offer without an answer may have been said before there was a link.
+                if self.wanted && !self.state.answered() {
+                    self.state = State::Down;
                     self.offer(false).await;
                 }
             }
@@ -235,6 +237,7 @@ impl Task {
             next_drive: now,
             give_up: Some(now + ANSWER_WITHIN),
             tcp: None,
+            answered: false,
             up: false,
         };
         Ok((standing, sdp))
@@ -256,6 +259,7 @@ impl Task {
             standing.sockets.keep_to(remote).await;
         }
         let now = Instant::now();
+        standing.answered = true;
         standing.give_up = Some(now + CONNECT_WITHIN);
         if self.settings.tcp {
             let wait = if self.settings.udp { TCP_AFTER } else { Duration::ZERO };

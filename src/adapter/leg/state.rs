@@ -14,6 +14,16 @@ pub(super) enum State {
     Standing(Box<Standing>),
 }
 
+impl State {
+    /// Whether the other side has answered.
+    pub(super) fn answered(&self) -> bool {
+        match self {
+            Self::Down => false,
+            Self::Standing(standing) => standing.answered,
+        }
+    }
+}
+
 /// A session, offered or up, and its sockets.
 pub(super) struct Standing {
     pub(super) id: SessionId,
@@ -25,6 +35,8 @@ pub(super) struct Standing {
     pub(super) give_up: Option<Instant>,
     /// When TCP joins in, and where it dials.
     pub(super) tcp: Option<(Instant, Vec<SocketAddr>)>,
+    /// Whether the other side has answered.
+    pub(super) answered: bool,
     pub(super) up: bool,
 }
 
