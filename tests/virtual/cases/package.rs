@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use serde_json::{Value, json};
 
 use super::Rig;
 use crate::kiosk;
@@ -21,7 +22,12 @@ pub async fn the_package_starts_nothing_before_the_kiosk_is_enrolled(rig: &mut R
     ensure!(whole.starts_with("uid=") && whole.ends_with("gpio 660\n"), "{whole}");
     kiosk::enrol(&rig.board, &rig.side, "").await?;
     rig.board.ssh("sos-ctl config check && systemctl start sos-kiosk").await?;
-    kiosk::works(&rig.board).await.map(drop)
+    kiosk::works(&rig.board).await?;
+    // The confined daemon can keep what the centre's echo has proved.
+    let proved = |status: &Value| status["config"]["stage"] == "proved";
+    let status = kiosk::status_when(&rig.board, "a proved configuration", Duration::from_secs(10), proved).await?;
+    ensure!(status["faults"] == json!([]), "nothing is wrong with a new kiosk: {}", status["faults"]);
+    Ok(())
 }
 
 pub async fn an_upgrade_keeps_everything_and_restarts_at_once(rig: &mut Rig) -> Result<()> {
