@@ -182,6 +182,24 @@ async fn a_gateway_that_restarts_has_the_leg_again() {
 }
 
 #[tokio::test]
+async fn an_offer_that_was_said_without_a_link_is_said_again_once_there_is_one() {
+    let (gateway, events) = start_gateway().await;
+    let (nowhere, mut lost) = mpsc::channel(16);
+    let (inbox_to, inbox) = mpsc::channel(INBOX_SIZE);
+    let link = Arc::new(StraightLink(Mutex::new(nowhere)));
+    let settings =
+        LegSettings { standby: true, udp: true, tcp: true, addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)] };
+    let leg = LegAdapter::start(settings, inbox_to, link.clone(), Arc::new(NoMedia));
+    leg.stand_by();
+    assert!(matches!(timeout(BOUND, lost.recv()).await, Ok(Some(GatewayCommand::KioskOffer { .. }))));
+    *link.0.lock().unwrap() = gateway.commands.clone();
+    leg.stand_by();
+    let mut world = World { gateway, events, inbox, leg, link };
+    // Without it the leg would wait for an answer for three seconds.
+    timeout(Duration::from_millis(2500), world.until(Event::LegUp)).await.expect("at once");
+}
+
+#[tokio::test]
 async fn rubbish_is_refused_and_harms_nobody() {
     let mut world = world(true, true).await;
     world.until(Event::LegUp).await;

@@ -16,7 +16,9 @@ pub use crate::wire::Medium;
 pub use h264::starts_key_frame;
 pub use rebase::Rebase;
 pub use session::{Happening, Session, SessionError};
-pub use sockets::{Datagram, Incoming, Opening, Sockets, SocketsError, dialled_candidate, tcp_candidates};
+pub use sockets::{
+    Datagram, Incoming, Opening, Sockets, SocketsError, dialled_candidate, tcp_candidates, udp_candidates,
+};
 
 /// One RTP packet without what belongs to a single hop (SSRC, payload type, extensions).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -99,11 +99,23 @@ pub struct Opening<'a> {
 
 /// All sockets of one end.
 pub struct Sockets {
-    udp: HashMap<SocketAddr, Arc<UdpSocket>>,
+    udp: HashMap<SocketAddr, Udp>,
     listening: Vec<SocketAddr>,
     streams: HashMap<(SocketAddr, SocketAddr), mpsc::Sender<Vec<u8>>>,
     inbox: mpsc::Sender<Incoming>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// A UDP socket and the task that reads it; closed when dropped.
+struct Udp {
+    socket: Arc<UdpSocket>,
+    reader: JoinHandle<()>,
+}
+
+impl Drop for Udp {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
 }
 
 impl Drop for Sockets {
@@ -151,9 +163,22 @@ impl Sockets {
     async fn open_udp(&mut self, address: SocketAddr) -> io::Result<()> {
         let socket = Arc::new(UdpSocket::bind(address).await?);
         let local = socket.local_addr()?;
-        self.udp.insert(local, Arc::clone(&socket));
-        self.tasks.push(tokio::spawn(read_udp(socket, local, self.inbox.clone())));
+        let reader = tokio::spawn(read_udp(Arc::clone(&socket), local, self.inbox.clone()));
+        self.udp.insert(local, Udp { socket, reader });
         Ok(())
+    }
+
+    /// From now on UDP is for this address of the other side alone: what anybody else sends does not leave the kernel,
+    /// and a socket that cannot reach it is closed.
+    pub async fn keep_to(&mut self, remote: SocketAddr) {
+        let mut deaf = Vec::new();
+        for (&local, udp) in &self.udp {
+            if let Err(error) = udp.socket.connect(remote).await {
+                debug!(%local, %remote, %error, "udp: no way there");
+                deaf.push(local);
+            }
+        }
+        deaf.iter().for_each(|local| drop(self.udp.remove(local)));
     }
 
     async fn listen(&mut self, address: SocketAddr) -> io::Result<()> {
@@ -205,9 +230,9 @@ impl Sockets {
     pub fn send(&self, transmit: Transmit) {
         match transmit.proto {
             Protocol::Udp => {
-                if let Some(socket) = self.udp.get(&transmit.source) {
+                if let Some(udp) = self.udp.get(&transmit.source) {
                     // A full socket buffer or an unreachable address is loss; ICE and RTP live with loss.
-                    let _ = socket.try_send_to(&transmit.contents, transmit.destination);
+                    let _ = udp.socket.try_send_to(&transmit.contents, transmit.destination);
                 }
             }
             Protocol::Tcp => {
@@ -238,6 +263,17 @@ fn tcp_candidate(address: SocketAddr, role: TcpType) -> Option<Candidate> {
 /// Addresses of the passive TCP candidates in a session description.
 #[must_use]
 pub fn tcp_candidates(sdp: &str) -> Vec<SocketAddr> {
+    candidates(sdp, |protocol, line| protocol.eq_ignore_ascii_case("tcp") && line.contains("tcptype passive"))
+}
+
+/// Addresses of the UDP candidates in a session description.
+#[must_use]
+pub fn udp_candidates(sdp: &str) -> Vec<SocketAddr> {
+    candidates(sdp, |protocol, _| protocol.eq_ignore_ascii_case("udp"))
+}
+
+/// Addresses of the candidates that fit by their protocol and their line; each once.
+fn candidates(sdp: &str, fits: impl Fn(&str, &str) -> bool) -> Vec<SocketAddr> {
     let mut found: Vec<SocketAddr> = sdp
         .lines()
         .filter_map(|line| line.trim().strip_prefix("a=candidate:"))
@@ -245,9 +281,7 @@ pub fn tcp_candidates(sdp: &str) -> Vec<SocketAddr> {
             let mut words = line.split_ascii_whitespace();
             let protocol = words.nth(2)?;
             let (ip, port) = (words.nth(1)?, words.next()?);
-            let passive = line.contains("tcptype passive");
-            (protocol.eq_ignore_ascii_case("tcp") && passive)
-                .then(|| Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?)))?
+            fits(protocol, line).then(|| Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?)))?
         })
         .collect();
     found.sort_unstable();
@@ -342,31 +376,4 @@ async fn write_tcp(mut writer: OwnedWriteHalf, mut posts: mpsc::Receiver<Vec<u8>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn an_address_that_cannot_be_bound_is_left_out_where_another_can_be() {
-        // TEST-NET-1 (RFC 5737): never this machine's.
-        let there: IpAddr = "127.0.0.1".parse().unwrap();
-        let gone: IpAddr = "192.0.2.1".parse().unwrap();
-        let open = async |addresses: &[IpAddr], lenient| {
-            let opening = Opening { addresses, port: 0, udp: true, tcp_listen: false, lenient };
-            Sockets::open(&opening).await.map(|(sockets, _)| sockets.candidates().len()).map_err(|e| e.to_string())
-        };
-        assert_eq!(open(&[gone, there], true).await, Ok(1));
-        for (addresses, lenient) in [(&[gone, there][..], false), (&[gone][..], true)] {
-            let why = open(addresses, lenient).await.expect_err("nothing to bind");
-            assert!(why.starts_with("udp 192.0.2.1:0: "), "{why}");
-        }
-    }
-
-    #[test]
-    fn tcp_candidates_are_read_from_a_description() {
-        let sdp = "v=0\r\na=candidate:1 1 udp 2130706175 10.0.0.1 5000 typ host\r\n\
-                   a=candidate:2 1 tcp 1671430143 10.0.0.1 5001 typ host tcptype passive\r\n\
-                   a=candidate:3 1 tcp 1671430143 10.0.0.1 9 typ host tcptype active\r\n\
-                   a=candidate:2 1 tcp 1671430143 10.0.0.1 5001 typ host tcptype passive\r\na=candidate:x\r\n";
-        assert_eq!(tcp_candidates(sdp), ["10.0.0.1:5001".parse().unwrap()]);
-    }
-}
+mod tests;

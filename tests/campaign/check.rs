@@ -4,22 +4,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use base64::Engine;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::page::{RECORD_SOUND, TAKE_SOUND};
+use crate::page::{RECORD_SOUND, TAKE_SOUND, taken};
 use crate::support::centre_side::run as run_command;
 use crate::support::officer::{Browser, Officer};
-use crate::support::wav::{Sound, found};
+use crate::support::wav::{Sound, alike};
 use crate::support::world::{Options, World};
 use crate::support::{until, wall_us};
 
-/// How alike what arrives and what was sent must be (through two codecs it is 0.99), and how much more than
-/// the best place in another voice is: words and pauses of speech are somewhat alike anywhere, the less the
-/// longer the piece.
-const ALIKE: f32 = 0.9;
-const MARGIN: f32 = 0.15;
+/// How much of each voice is compared, seconds.
 const PIECE_S: f32 = 2.0;
 /// Talking time.
 const TALK: Duration = Duration::from_secs(9);
@@ -88,9 +83,6 @@ async fn call(world: &World, officer: &Officer, shots: &Path, voices: &Voices<'_
 
     officer.answer().await?;
     officer.sees(&incident, "answered").await?;
-    // It says that an officer listens; what is compared below begins behind that.
-    let answered = Sound::read(&voices.kiosk.join("answered.wav"), 0)?;
-    speaker_after(world, wall_us(), answered.seconds() + 1.0).await?;
     let talk_us = wall_us();
     officer.js(RECORD_SOUND, vec![]).await?;
     let talked = format!("return window.__recorded.length > 48000 * {}", TALK.as_secs());
@@ -107,10 +99,10 @@ async fn call(world: &World, officer: &Officer, shots: &Path, voices: &Voices<'_
         api.incident_when(&incident, "recording complete", |i| i["recording"]["complete"] == json!(true)).await?;
     playback(officer, &incident, shots).await?;
 
-    let heard_by_officer = decode(&arrived)?;
-    let heard_by_person = speaker_since(world, talk_us)?;
-    alike("person to officer", &heard_by_officer, voices.person, voices.officer)?;
-    alike("officer to person", &heard_by_person, voices.officer, voices.person)?;
+    let heard_by_officer = taken(&arrived)?.loudest(PIECE_S);
+    let heard_by_person = speaker_since(world, talk_us)?.loudest(PIECE_S);
+    println!("person to officer: {}", alike(&heard_by_officer, voices.person, voices.officer)?);
+    println!("officer to person: {}", alike(&heard_by_person, voices.officer, voices.person)?);
     recording(&api.bytes(&format!("/api/incidents/{incident}/recording.mp4")).await?, world).await?;
     print_timing(&whole);
     Ok(())
@@ -125,12 +117,6 @@ async fn playback(officer: &Officer, incident: &str, shots: &Path) -> Result<()>
                    if (v.paused) v.play().catch(() => {}); return v.videoWidth > 0 && v.currentTime > 1;";
     officer.js_until("the recording plays", Duration::from_secs(20), playing).await?;
     officer.screenshot(&shots.join("7-playback.png")).await
-}
-
-fn decode(base64: &Value) -> Result<Sound> {
-    let bytes = base64::engine::general_purpose::STANDARD.decode(base64.as_str().context("no sound recorded")?)?;
-    let samples = bytes.chunks_exact(2).map(|s| f32::from(i16::from_le_bytes([s[0], s[1]])) / 32768.0).collect();
-    Ok(Sound { rate: 48_000, samples })
 }
 
 /// What left the kiosk's loudspeaker since an instant.
@@ -159,24 +145,6 @@ pub fn speaker_start_us(world: &World) -> Result<i64> {
     let text = std::fs::read_to_string(&sidecar).with_context(|| sidecar.display().to_string())?;
     let value: Value = serde_json::from_str(&text)?;
     value["first_sample_wall_us"].as_i64().with_context(|| format!("first_sample_wall_us in {text}"))
-}
-
-fn alike(way: &str, heard: &Sound, sent: &Path, other: &Path) -> Result<()> {
-    let piece = heard.loudest(PIECE_S);
-    let (sent, other) = (twice(sent)?, twice(other)?);
-    let (score, _) = found(&piece, &sent);
-    let (control, _) = found(&piece, &other);
-    println!("{way}: {:.1} dBFS, alike {score:.2}, to the other voice {control:.2}", piece.dbfs());
-    ensure!(score >= ALIKE, "{way}: what arrived is not what was sent: {score:.2} < {ALIKE}");
-    ensure!(score >= control + MARGIN, "{way}: what arrived is as much like the other voice: {control:.2}");
-    Ok(())
-}
-
-/// The file as it is heard, over and over.
-fn twice(path: &Path) -> Result<Sound> {
-    let mut sound = Sound::read(path, 0)?;
-    sound.samples.extend_from_within(..);
-    Ok(sound)
 }
 
 async fn recording(mp4: &[u8], world: &World) -> Result<()> {

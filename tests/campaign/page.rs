@@ -1,5 +1,11 @@
 //! What measurements put into the officers' page.
 
+use anyhow::{Context, Result};
+use base64::Engine;
+use serde_json::Value;
+
+use crate::support::wav::Sound;
+
 /// Replaces the microphone by tones from the page's own sound graph, so that the instant of each burst
 /// is known: a quiet tone all the time (-40 dBFS, so that "first sound" is not a matter of luck), and a
 /// loud burst (20 ms) every half second, whose wall-clock times are kept in `__sent`.
@@ -125,3 +131,10 @@ pub const TAKE_SOUND: &str = r#"
   for (let n = 0; n < bytes.length; n += 8192) text += String.fromCharCode.apply(null, bytes.subarray(n, n + 8192));
   return btoa(text);
 "#;
+
+/// The sound in the answer to [`TAKE_SOUND`].
+pub fn taken(base64: &Value) -> Result<Sound> {
+    let bytes = base64::engine::general_purpose::STANDARD.decode(base64.as_str().context("no sound recorded")?)?;
+    let samples = bytes.chunks_exact(2).map(|s| f32::from(i16::from_le_bytes([s[0], s[1]])) / 32768.0).collect();
+    Ok(Sound { rate: 48_000, samples })
+}

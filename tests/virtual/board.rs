@@ -160,6 +160,14 @@ impl Board {
         Ok((output.status.code(), text(&output.stdout), text(&output.stderr)))
     }
 
+    /// The last lines of its journal, for whoever looks into a failure.
+    pub async fn last_words(&self) -> String {
+        match self.ssh_status("journalctl -n 60 --no-pager -o cat").await {
+            Ok((_, journal, _)) => format!("the board's journal:\n{journal}"),
+            Err(error) => format!("no journal of the board: {error:#}"),
+        }
+    }
+
     /// Copies a file to the board.
     pub async fn put(&self, file: &Path, to: &str, mode: &str) -> Result<()> {
         let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;

@@ -11,6 +11,9 @@ mod cases;
 #[allow(dead_code, reason = "the campaigns use the rest")]
 mod figures;
 mod kiosk;
+#[path = "../campaign/page.rs"]
+#[allow(dead_code, reason = "the campaigns use the rest")]
+mod page;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -19,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// What it is given.
+/// What the script gives.
 #[derive(Parser)]
 pub struct Arguments {
     #[command(flatten)]
@@ -30,6 +33,9 @@ pub struct Arguments {
     /// The centre's package.
     #[arg(long)]
     centre: PathBuf,
+    /// Where the two voices are (scripts/demo-media).
+    #[arg(long)]
+    voices: PathBuf,
     /// Only the cases whose names hold one of these words.
     #[arg(long)]
     only: Vec<String>,

@@ -34,7 +34,7 @@ use crate::machine::alarm::OFFER_LASTS;
 use crate::mqtt::back_off;
 use crate::rtc::{
     Datagram, Happening, Incoming, Medium, Opening, Packet, Session, Sockets, dialled_candidate, tcp_candidates,
-    warm_up,
+    udp_candidates, warm_up,
 };
 use crate::wire::SessionId;
 use crate::wire::up::{SessionOffer, SignalUp};
@@ -179,8 +179,8 @@ impl Task {
         match order {
             Command::StandBy => {
                 self.wanted |= self.settings.standby;
-                let heard = matches!(&self.state, State::Standing(standing) if standing.answered);
-                if self.wanted && !heard {
+                // An offer without an answer may have been said before there was a link.
+                if self.wanted && !self.state.answered() {
                     self.offer().await;
                 }
             }
@@ -190,7 +190,7 @@ impl Task {
                     self.offer().await;
                 }
             }
-            Command::Answer(id, sdp) => self.answered(id, &sdp),
+            Command::Answer(id, sdp) => self.answered(id, &sdp).await,
             Command::Reoffer => {
                 self.lost("the gateway asked for a new offer");
                 self.failures = 0;
@@ -247,7 +247,7 @@ impl Task {
         Ok((standing, sdp))
     }
 
-    fn answered(&mut self, id: SessionId, sdp: &str) {
+    async fn answered(&mut self, id: SessionId, sdp: &str) {
         let State::Standing(standing) = &mut self.state else { return };
         if standing.id != id || standing.up {
             debug!(%id, "leg: an answer to another offer");
@@ -258,8 +258,12 @@ impl Task {
             debug!(%id, %error, "leg: answer not taken");
             return;
         }
-        standing.answered = true;
+        // One address at the other side leaves ICE nothing to choose. Several are all kept open to it.
+        if let [remote] = udp_candidates(sdp)[..] {
+            standing.sockets.keep_to(remote).await;
+        }
         let now = Instant::now();
+        standing.answered = true;
         standing.give_up = Some(now + CONNECT_WITHIN);
         if self.settings.tcp {
             let wait = if self.settings.udp { TCP_AFTER } else { Duration::ZERO };

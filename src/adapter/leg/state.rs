@@ -14,6 +14,16 @@ pub(super) enum State {
     Standing(Box<Standing>),
 }
 
+impl State {
+    /// Whether the other side has answered.
+    pub(super) fn answered(&self) -> bool {
+        match self {
+            Self::Down => false,
+            Self::Standing(standing) => standing.answered,
+        }
+    }
+}
+
 /// A session, offered or up, and its sockets.
 pub(super) struct Standing {
     pub(super) id: SessionId,

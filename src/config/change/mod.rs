@@ -196,7 +196,9 @@ impl Home {
     pub fn prove(&self, text: &str) -> Result<(), FileError> {
         let good = self.good();
         if durable::read(&good).map_err(at(&good))?.as_deref() != Some(text) {
-            durable::replace(&good, text.as_bytes(), Like::file(&self.file, 0o640)).map_err(at(&good))?;
+            // Whoever may read the file may read this; but the daemon writes it, and cannot give it to the file's owner.
+            let like = Like { owner: None, ..Like::file(&self.file, 0o640) };
+            durable::replace(&good, text.as_bytes(), like).map_err(at(&good))?;
         }
         let pending = self.pending_file();
         if pending.exists() {

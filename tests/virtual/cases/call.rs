@@ -5,10 +5,7 @@ use serde_json::json;
 
 use super::{DAULET, Rig};
 use crate::kiosk;
-use crate::support::officer::Officer;
 use crate::support::until;
-
-pub const ENTER: &str = "\u{E007}";
 
 /// Presses, is answered, and both are heard; the incident.
 pub async fn answered(rig: &mut Rig) -> Result<String> {
@@ -18,7 +15,7 @@ pub async fn answered(rig: &mut Rig) -> Result<String> {
     let officer = rig.officer().await?;
     officer.sees(&incident, "waiting").await?;
     officer.picture_moves().await?;
-    officer.key(ENTER).await?;
+    officer.answer().await?;
     officer.sees(&incident, "answered").await?;
     let api = rig.side.api(DAULET).await?;
     api.incident_when(&incident, "sound both ways", |i| {
@@ -26,12 +23,6 @@ pub async fn answered(rig: &mut Rig) -> Result<String> {
     })
     .await?;
     Ok(incident)
-}
-
-pub async fn close(officer: &Officer) -> Result<()> {
-    officer.key("c").await?;
-    officer.click("verdict-test").await?;
-    officer.click("verdict-confirm").await
 }
 
 /// Waits until the kiosk has no incident any more and the centre has the whole recording.
@@ -50,6 +41,6 @@ pub async fn a_press_brings_an_officer_and_both_are_heard(rig: &mut Rig) -> Resu
     })
     .await?;
     ensure!(lamps == json!([{"lamp": "sent", "light": "on"}, {"lamp": "answered", "light": "on"}]), "{lamps}");
-    close(rig.officer().await?).await?;
+    rig.officer().await?.close_as("test").await?;
     over(rig, &incident).await
 }

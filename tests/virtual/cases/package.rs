@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use serde_json::{Value, json};
 
 use super::Rig;
 use crate::kiosk;
@@ -24,6 +25,10 @@ pub async fn the_package_starts_nothing_before_the_kiosk_is_enrolled(rig: &mut R
     kiosk::works(&rig.board).await?;
     let status = kiosk::status(&rig.board).await?;
     ensure!(status["prompts_missing"].is_null(), "every sentence came with the package: {}", status["prompts_missing"]);
+    // The confined daemon can keep what the centre's echo has proved.
+    let proved = |status: &Value| status["config"]["stage"] == "proved";
+    let status = kiosk::status_when(&rig.board, "a proved configuration", Duration::from_secs(10), proved).await?;
+    ensure!(status["faults"] == json!([]), "nothing is wrong with a new kiosk: {}", status["faults"]);
     Ok(())
 }
 
