@@ -10,7 +10,7 @@ use tokio::process::Command;
 use crate::page::{RECORD_SOUND, TAKE_SOUND, taken};
 use crate::support::centre_side::run as run_command;
 use crate::support::officer::{Browser, Officer};
-use crate::support::wav::{Sound, alike};
+use crate::support::wav::{ALIKE, Sound, alike, found};
 use crate::support::world::{Options, World};
 use crate::support::{until, wall_us};
 

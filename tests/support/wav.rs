@@ -137,7 +137,7 @@ pub fn found(piece: &Sound, whole: &Sound) -> (f32, f64) {
 /// How alike what arrives and what was sent must be (through two codecs it is 0.99), and how much more than
 /// the best place in another voice is: words and pauses of speech are somewhat alike anywhere, the less the
 /// longer the piece.
-const ALIKE: f32 = 0.9;
+pub const ALIKE: f32 = 0.9;
 const MARGIN: f32 = 0.15;
 
 /// Holds that a piece of what was heard is of the voice in `sent`, which goes on over and over, and not of the one in

@@ -339,14 +339,18 @@ impl Recording {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapter::store::NoStore;
+    use crate::adapter::store::StoreAdapter;
     use crate::kiosk::INBOX_SIZE;
 
     #[test]
     fn a_recording_that_was_given_up_is_no_fault_for_ever() {
         gstreamer::init().unwrap();
         let (inbox, mut events) = tokio::sync::mpsc::channel(INBOX_SIZE);
-        let fragments = Arc::new(NoStore::new("no disk".to_owned(), inbox.clone()));
+        let disk = tempfile::tempdir().unwrap();
+        let (of_the_store, _heard_by_nobody) = tokio::sync::mpsc::channel(INBOX_SIZE);
+        let (fragments, ..) = StoreAdapter::open(disk.path(), of_the_store).unwrap();
+        // No disk any more.
+        std::fs::remove_dir_all(disk.path()).unwrap();
         let desk =
             Desk { queue: Arc::default(), fragments, inbox, timeline: Timeline::begin(), ended: Box::new(|| {}) };
         let mut recorder = Recorder { desk, recordings: Vec::new(), failing: false };
