@@ -299,7 +299,7 @@ async fn a_bad_certificate_takes_the_link_away_and_not_the_button() -> Result<()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_hangs_is_a_fault_and_does_not_hold_the_end() -> Result<()> {
-    let mut world = World::temporary(Options::quick()).await?;
+    let world = World::temporary(Options::quick()).await?;
     let key = world.dir.join(format!("keys/{KIOSK}.key"));
     std::fs::rename(&key, key.with_extension("away"))?;
     hang(&key)?;
