@@ -80,7 +80,7 @@ impl Wire {
                 host: "localhost".to_owned(),
                 port,
                 client_id: format!("kiosk-{name}"),
-                tls: Some(tls::client(&dir.join("ca.pem"), Some(&identity_of(dir, name))).unwrap()),
+                tls: Some(tls::ClientFiles { ca: dir.join("ca.pem"), identity: identity_of(dir, name) }),
                 subscriptions: vec![Down::all_of(&kiosk)],
                 will: None,
                 birth: None,
