@@ -261,7 +261,7 @@ impl Task {
         peer.give_up = None;
         match peer.whose.clone() {
             Whose::Kiosk(kiosk) => {
-                self.kiosk(&kiosk).counters.up = true;
+                self.kiosk(&kiosk).connected(Instant::now());
                 info!(%kiosk, "gateway: leg up");
                 self.report(GatewayEvent::KioskLeg { kiosk, up: true });
             }
