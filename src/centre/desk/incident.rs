@@ -15,8 +15,6 @@ pub struct IncidentRecord {
     pub view: IncidentView,
     /// Centre's wall clock minus the kiosk's, as far as it is known, microseconds.
     pub clock_offset_us: Option<i64>,
-    /// Whether the kiosk has carried out the close.
-    pub kiosk_closed: bool,
 }
 
 /// How far an incident is durable.
@@ -84,15 +82,21 @@ impl Incident {
             presses: alarm.presses.max(1),
             verdict: None,
             note: String::new(),
+            kiosk_closed: false,
             timing,
             recording: RecordingView::default(),
         };
-        let record = IncidentRecord { view, clock_offset_us: offset_us, kiosk_closed: false };
+        let record = IncidentRecord { view, clock_offset_us: offset_us };
         Self::new(record, Kept::Asked)
     }
 
     pub fn is_open(&self) -> bool {
         self.record.view.standing != Standing::Closed
+    }
+
+    /// Whether the call is on: open here and not over at the kiosk.
+    pub fn is_on(&self) -> bool {
+        self.is_open() && !self.record.view.kiosk_closed
     }
 
     /// As officers see it: every instant on the centre's clock.

@@ -277,7 +277,7 @@ impl Desk {
             .incidents
             .iter()
             .filter(|(_, i)| i.record.view.kiosk == *kiosk && i.kept == Kept::Yes)
-            .filter(|(_, i)| !i.record.kiosk_closed && due(i))
+            .filter(|(_, i)| !i.record.view.kiosk_closed && due(i))
             .map(|(id, _)| *id)
             .collect();
         for id in ids {

@@ -121,7 +121,7 @@ impl Desk {
     /// Tells the gateway what a page's connection carries, if that has changed.
     pub(super) fn carry(&mut self, page: PageId, turn: &mut Turn) {
         let Some(known) = self.pages.get(&page) else { return };
-        let watched = known.watching.and_then(|id| self.incidents.get(&id)).filter(|i| i.is_open());
+        let watched = known.watching.and_then(|id| self.incidents.get(&id)).filter(|i| i.is_on());
         let kiosk = watched.map(|i| i.record.view.kiosk.clone());
         let sound = watched.is_some_and(|i| i.page == Some(page) && i.record.view.standing == Standing::Answered);
         let wanted = (kiosk, sound);

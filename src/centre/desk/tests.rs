@@ -1,5 +1,7 @@
 //! Stories of the desk, told as scripts.
 
+mod ended;
+
 use super::script::{START_US, Stage, alarm, at, heartbeat, incident, kiosk, play};
 use super::{CLOSED_SHOWN, Effect, Event};
 use crate::centre::page::RecordingView;
@@ -64,6 +66,7 @@ fn a_whole_call() {
          4 pages < A closed ana
          4 order north A closed real
          4 save A closed
+         4.5 pages < A closed ana
          4.5 save A closed",
     );
 }
