@@ -2,9 +2,9 @@
 
 use crate::centre::gateway::PageId;
 use crate::centre::page::{IncidentView, RecordingView};
-use crate::wire::KioskId;
 use crate::wire::down::{OrderKind, Standing};
 use crate::wire::up::{Alarm, Mark};
+use crate::wire::{IncidentId, KioskId};
 
 use super::event::Now;
 
@@ -104,9 +104,10 @@ impl Incident {
         self.record.shown()
     }
 
-    pub fn stands(&self) -> OrderKind {
+    /// How it stands, for the kiosk, which may know it by another id.
+    pub fn stands(&self, incident: IncidentId) -> OrderKind {
         let view = &self.record.view;
-        OrderKind::Stands { incident: view.id, standing: view.standing, verdict: view.verdict }
+        OrderKind::Stands { incident, standing: view.standing, verdict: view.verdict }
     }
 
     /// Notes an instant of the call; the first value stands. Tells whether it was the first.

@@ -200,7 +200,11 @@ impl Desk {
             incident.ordered_at = turn.now.mono_us;
             incident.orders = incident.orders.saturating_add(1);
             let kiosk = incident.record.view.kiosk.clone();
-            turn.push(Effect::Order { kiosk, what: incident.stands() });
+            turn.push(Effect::Order { kiosk: kiosk.clone(), what: incident.stands(id) });
+            let joined = self.kiosks.get(&kiosk).and_then(|known| known.joined).filter(|(_, ours)| *ours == id);
+            if let Some((theirs, _)) = joined {
+                turn.push(Effect::Order { kiosk, what: incident.stands(theirs) });
+            }
         }
     }
 

@@ -20,7 +20,7 @@ const KIOSK_MARKS: [Mark; 6] =
 
 impl Desk {
     pub(super) fn report(&mut self, kiosk: &KioskId, report: IncidentEvent, turn: &mut Turn) {
-        let id = report.incident;
+        let id = self.known_as(kiosk, report.incident);
         let heartbeat_offset = self.kiosks.get(kiosk).and_then(|k| k.offset_us);
         let Some(incident) = self.incidents.get_mut(&id) else {
             return turn.reject(kiosk, Rejection::Unknown);

@@ -1,5 +1,6 @@
 //! Stories of the desk, told as scripts.
 
+mod crowd;
 mod ended;
 
 use super::script::{START_US, Stage, alarm, at, heartbeat, incident, kiosk, play};
