@@ -20,6 +20,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(11);
 /// Connect, TLS and CONNACK together.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// While nobody is subscribed, one of the messages that somebody must hear is sent again this often.
+const ASK_AGAIN: Duration = Duration::from_secs(3);
 /// Requests rumqttc holds.
 const REQUESTS: usize = 128;
 
@@ -66,8 +68,8 @@ async fn wait(pause: Duration, posts: &mut mpsc::Receiver<Post>, outbox: &mut Ou
             () = &mut until => return true,
             post = posts.recv() => match post {
                 None => return false,
-                Some(post) if post.kind == Kind::Kept => outbox.push(post),
-                Some(_) => {}
+                Some(post) if post.kind == Kind::Fresh => {}
+                Some(post) => outbox.push(post),
             },
         }
     }
@@ -105,6 +107,7 @@ impl Connection {
         happenings: &mpsc::Sender<Happening>,
     ) -> End {
         let mut watch = tokio::time::interval(Duration::from_millis(500));
+        let mut ask = tokio::time::interval(ASK_AGAIN);
         loop {
             tokio::select! {
                 event = self.events.recv() => match event {
@@ -120,6 +123,10 @@ impl Connection {
                     None => return End::NoMoreHandles,
                     Some(post) => self.post(post, outbox),
                 },
+                _ = ask.tick() => {
+                    outbox.ask_again();
+                    self.drain(outbox);
+                }
                 _ = watch.tick() => if let Some(why) = self.overdue() { return End::Lost(why) },
             }
         }
@@ -173,7 +180,11 @@ impl Connection {
                 if !matches!(ack.reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers) {
                     warn!(packet = ack.pkid, reason = ?ack.reason, "mqtt: the broker did not take a message");
                 }
-                outbox.acknowledged(ack.pkid);
+                if ack.reason == PubAckReason::NoMatchingSubscribers {
+                    outbox.unheard(ack.pkid);
+                } else {
+                    outbox.acknowledged(ack.pkid);
+                }
                 self.drain(outbox);
                 Ok(())
             }
@@ -226,7 +237,7 @@ impl Connection {
 
     fn post(&mut self, post: Post, outbox: &mut Outbox) {
         match post.kind {
-            Kind::Kept => {
+            Kind::Kept | Kind::Heard => {
                 outbox.push(post);
                 self.drain(outbox);
             }

@@ -66,6 +66,8 @@ pub enum Kind {
     Fresh,
     /// Kept in a bounded outbox and sent again until the broker has it (QoS 1).
     Kept,
+    /// As [`Kind::Kept`], and until somebody has been subscribed when the broker took it: for what is said once.
+    Heard,
 }
 
 /// The message was not taken: too many wait already, or it is too large to be read by anyone.

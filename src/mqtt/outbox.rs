@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{OUTBOX, Post};
+use super::{Kind, OUTBOX, Post};
 
 /// Kept messages in order. The broker acknowledges packet ids; rumqttc tells them in the order in
 /// which messages were handed over, which is all there is to match them by.
@@ -24,6 +24,8 @@ enum State {
     Waiting,
     HandedOver,
     Sent(u16),
+    /// The broker has taken it and had nobody to give it to.
+    Unheard,
 }
 
 impl Outbox {
@@ -52,9 +54,29 @@ impl Outbox {
         }
     }
 
-    /// The broker has `packet`.
+    /// The broker has `packet`. If somebody had to hear it, somebody is there: the others follow.
     pub fn acknowledged(&mut self, packet: u16) {
-        self.waiting.retain(|entry| entry.state != State::Sent(packet));
+        let Some(at) = self.waiting.iter().position(|entry| entry.state == State::Sent(packet)) else { return };
+        let heard = self.waiting.remove(at).is_some_and(|entry| entry.post.kind == Kind::Heard);
+        for entry in self.waiting.iter_mut().filter(|entry| heard && entry.state == State::Unheard) {
+            entry.state = State::Waiting;
+        }
+    }
+
+    /// The broker has `packet`, and nobody is subscribed.
+    pub fn unheard(&mut self, packet: u16) {
+        let Some(at) = self.waiting.iter().position(|entry| entry.state == State::Sent(packet)) else { return };
+        match self.waiting.get_mut(at) {
+            Some(entry) if entry.post.kind == Kind::Heard => entry.state = State::Unheard,
+            _ => drop(self.waiting.remove(at)),
+        }
+    }
+
+    /// The oldest nobody heard is tried again; the others wait for what comes of it.
+    pub fn ask_again(&mut self) {
+        if let Some(entry) = self.waiting.iter_mut().find(|entry| entry.state == State::Unheard) {
+            entry.state = State::Waiting;
+        }
     }
 
     /// The connection is gone: everything waits again.
@@ -68,7 +90,6 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mqtt::Kind;
 
     fn post(name: &str) -> Post {
         Post { topic: name.to_owned(), payload: vec![], retain: false, kind: Kind::Kept }
