@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 /// Messages that may wait between [`Client::publish`] and the line's task.
 const COMMANDS: usize = 256;
-/// Kept messages that may wait for the broker; the oldest is dropped, and counted, beyond.
+/// Kept messages that may wait for the broker; beyond, the oldest that is not under way is dropped, and counted.
 const OUTBOX: usize = 1024;
 
 /// How to reach a broker and what to say at every connection.

@@ -29,10 +29,14 @@ enum State {
 }
 
 impl Outbox {
+    /// Takes a message. Beyond the bound the oldest goes that is not under way: the ids of those that are come back
+    /// in their order. Where all are, the new one is not taken.
     pub fn push(&mut self, post: Post) {
         if self.waiting.len() >= OUTBOX {
-            self.waiting.pop_front();
             self.dropped += 1;
+            let rests = |entry: &Entry| matches!(entry.state, State::Waiting | State::Unheard);
+            let Some(oldest) = self.waiting.iter().position(rests) else { return };
+            self.waiting.remove(oldest);
         }
         self.waiting.push_back(Entry { post, state: State::Waiting });
     }
@@ -140,5 +144,52 @@ mod tests {
         }
         assert_eq!(outbox.dropped, 3);
         assert_eq!(handed_over(&mut outbox, 1), ["3"]);
+    }
+
+    #[test]
+    fn a_full_outbox_leaves_alone_what_is_under_way() {
+        let mut outbox = Outbox::default();
+        for n in 0..OUTBOX {
+            outbox.push(post(&n.to_string()));
+        }
+        handed_over(&mut outbox, 2);
+        outbox.push(post("new"));
+        outbox.sent(1);
+        outbox.acknowledged(1);
+        outbox.sent(2);
+        outbox.acknowledged(2);
+        outbox.reset();
+        let left = handed_over(&mut outbox, OUTBOX);
+        assert_eq!((left[0].as_str(), left[1].as_str(), left.len()), ("3", "4", OUTBOX - 2), "2 made room, not 0");
+        // All under way: there is nothing to drop but the new one.
+        let mut outbox = Outbox::default();
+        for n in 0..OUTBOX {
+            outbox.push(post(&n.to_string()));
+        }
+        handed_over(&mut outbox, OUTBOX);
+        outbox.push(post("new"));
+        outbox.reset();
+        let left = handed_over(&mut outbox, OUTBOX + 1);
+        assert_eq!((left[0].as_str(), left.len(), outbox.dropped), ("0", OUTBOX, 1));
+    }
+
+    #[test]
+    fn what_somebody_must_hear_waits_for_somebody() {
+        let mut outbox = Outbox::default();
+        let heard = |name: &str| Post { kind: Kind::Heard, ..post(name) };
+        for one in [heard("a"), post("b"), heard("c")] {
+            outbox.push(one);
+        }
+        assert_eq!(handed_over(&mut outbox, 9), ["a", "b", "c"]);
+        for packet in 1..=3 {
+            outbox.sent(packet);
+            outbox.unheard(packet);
+        }
+        assert!(handed_over(&mut outbox, 9).is_empty(), "not at once, or the two would spin");
+        outbox.ask_again();
+        assert_eq!(handed_over(&mut outbox, 9), ["a"], "one asks for all");
+        outbox.sent(4);
+        outbox.acknowledged(4);
+        assert_eq!(handed_over(&mut outbox, 9), ["c"]);
     }
 }
