@@ -18,14 +18,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::debug;
 
+use super::candidates::tcp_candidate;
+use super::sites::{MAX_TCP, Sites};
+
 /// Datagrams that may wait for the owner.
 const INBOX: usize = 2048;
 /// Datagrams that may wait for one TCP connection.
 const TCP_QUEUE: usize = 256;
 /// Largest datagram read.
 const LARGEST: usize = 2048;
-/// TCP connections at once; more are refused.
-const MAX_TCP: usize = 512;
 /// A dial that takes longer has failed.
 const DIAL_WITHIN: Duration = Duration::from_secs(3);
 
@@ -98,9 +99,16 @@ pub struct Opening<'a> {
 pub struct Sockets {
     udp: HashMap<SocketAddr, Arc<UdpSocket>>,
     listening: Vec<SocketAddr>,
-    streams: HashMap<(SocketAddr, SocketAddr), mpsc::Sender<Vec<u8>>>,
+    /// By this side's and the other side's address.
+    streams: HashMap<(SocketAddr, SocketAddr), Stream>,
     inbox: mpsc::Sender<Incoming>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// A TCP connection; it ends when this is dropped, once what waits has gone out.
+struct Stream {
+    queue: mpsc::Sender<Vec<u8>>,
+    since: Instant,
 }
 
 impl Drop for Sockets {
@@ -174,7 +182,8 @@ impl Sockets {
             Incoming::Datagram(_) => {}
             Incoming::Open { local, remote, queue, .. } => {
                 if self.streams.len() < MAX_TCP {
-                    self.streams.insert((*local, *remote), queue.clone());
+                    let stream = Stream { queue: queue.clone(), since: Instant::now() };
+                    self.streams.insert((*local, *remote), stream);
                 }
             }
             Incoming::Closed { local, remote } => {
@@ -193,48 +202,29 @@ impl Sockets {
                 }
             }
             Protocol::Tcp => {
-                if let Some(queue) = self.streams.get(&(transmit.source, transmit.destination)) {
-                    let _ = queue.try_send(transmit.contents.into());
+                if let Some(stream) = self.streams.get(&(transmit.source, transmit.destination)) {
+                    let _ = stream.queue.try_send(transmit.contents.into());
                 }
             }
             Protocol::SslTcp | Protocol::Tls => {}
         }
     }
 
+    /// Ends one TCP connection.
+    pub fn hang_up_one(&mut self, local: SocketAddr, remote: SocketAddr) {
+        self.streams.remove(&(local, remote));
+    }
+
+    /// Ends the TCP connections that have stood for `patience` and are nobody's; `known` is asked with this side's and
+    /// the other side's address.
+    pub fn hang_up_strangers(&mut self, patience: Duration, known: impl Fn(SocketAddr, SocketAddr) -> bool) {
+        self.streams.retain(|(local, remote), stream| stream.since.elapsed() < patience || known(*local, *remote));
+    }
+
     /// Drops every TCP connection, for a session that starts over.
     pub fn hang_up(&mut self) {
         self.streams.clear();
     }
-}
-
-/// The candidate of a dialled TCP connection.
-#[must_use]
-pub fn dialled_candidate(local: SocketAddr) -> Option<Candidate> {
-    tcp_candidate(local, TcpType::Active)
-}
-
-fn tcp_candidate(address: SocketAddr, role: TcpType) -> Option<Candidate> {
-    Candidate::builder().tcp().host(address).tcptype(role).build().ok()
-}
-
-/// Addresses of the passive TCP candidates in a session description.
-#[must_use]
-pub fn tcp_candidates(sdp: &str) -> Vec<SocketAddr> {
-    let mut found: Vec<SocketAddr> = sdp
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("a=candidate:"))
-        .filter_map(|line| {
-            let mut words = line.split_ascii_whitespace();
-            let protocol = words.nth(2)?;
-            let (ip, port) = (words.nth(1)?, words.next()?);
-            let passive = line.contains("tcptype passive");
-            (protocol.eq_ignore_ascii_case("tcp") && passive)
-                .then(|| Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?)))?
-        })
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    found
 }
 
 async fn read_udp(socket: Arc<UdpSocket>, local: SocketAddr, inbox: mpsc::Sender<Incoming>) {
@@ -256,14 +246,14 @@ async fn read_udp(socket: Arc<UdpSocket>, local: SocketAddr, inbox: mpsc::Sender
 }
 
 async fn accept(listener: TcpListener, inbox: mpsc::Sender<Incoming>) {
-    let room = Arc::new(tokio::sync::Semaphore::new(MAX_TCP));
+    let sites = Arc::new(Sites::default());
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, from)) = listener.accept().await else {
             // Out of descriptors: wait for some to come back rather than spin.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
+        let Some(place) = sites.place(from.ip()) else { continue };
         let inbox = inbox.clone();
         tokio::spawn(async move {
             serve_tcp(stream, false, inbox).await;
@@ -321,18 +311,4 @@ async fn write_tcp(mut writer: OwnedWriteHalf, mut posts: mpsc::Receiver<Vec<u8>
         writer.write_all(&framed).await?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tcp_candidates_are_read_from_a_description() {
-        let sdp = "v=0\r\na=candidate:1 1 udp 2130706175 10.0.0.1 5000 typ host\r\n\
-                   a=candidate:2 1 tcp 1671430143 10.0.0.1 5001 typ host tcptype passive\r\n\
-                   a=candidate:3 1 tcp 1671430143 10.0.0.1 9 typ host tcptype active\r\n\
-                   a=candidate:2 1 tcp 1671430143 10.0.0.1 5001 typ host tcptype passive\r\na=candidate:x\r\n";
-        assert_eq!(tcp_candidates(sdp), ["10.0.0.1:5001".parse().unwrap()]);
-    }
 }

@@ -12,6 +12,8 @@ mod kiosks;
 mod loopback;
 mod offers;
 mod pages;
+#[cfg(test)]
+mod sockets;
 mod task;
 
 use std::net::IpAddr;

@@ -20,6 +20,8 @@ use crate::wire::KioskId;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A session that is not connected by then is given up.
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// A TCP connection that no session has claimed by then is hung up.
+const CLAIM_WITHIN: Duration = Duration::from_secs(5);
 /// Incoming handled before the sessions are driven.
 const BATCH: usize = 64;
 
@@ -329,6 +331,9 @@ impl Task {
                 self.end(peer, "no media in an alarm");
             }
         }
+        let routes = &self.routes;
+        self.sockets
+            .hang_up_strangers(CLAIM_WITHIN, |local, remote| routes.contains_key(&(Protocol::Tcp, remote, local)));
         let counters = self.kiosks.values().map(|kiosk| kiosk.counters.clone()).collect();
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = counters;
     }
@@ -357,12 +362,17 @@ impl Task {
     }
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Whose> {
-        self.routes.retain(|_, peer| *peer != id);
+        let gone: Vec<Route> = self.routes.extract_if(|_, peer| *peer == id).map(|(route, _)| route).collect();
         let mut peer = self.peers.remove(&id)?;
         peer.session.close();
         let sockets = &self.sockets;
         // The goodbye is a courtesy; a session that has failed cannot say it.
         let _ = peer.session.drive(None, Instant::now(), |transmit| sockets.send(transmit), &mut vec![]);
+        for (protocol, remote, local) in gone {
+            if protocol == Protocol::Tcp {
+                self.sockets.hang_up_one(local, remote);
+            }
+        }
         Some(peer.whose)
     }
 
