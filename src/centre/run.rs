@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,9 +57,6 @@ pub enum StartError {
     /// The media gateway.
     #[error("media gateway: {0}")]
     Gateway(#[from] crate::rtc::SocketsError),
-    /// The addresses of this machine.
-    #[error("the addresses of this machine cannot be listed: {0}")]
-    Interfaces(io::Error),
     /// The directory of the database.
     #[error("{}: cannot be made: {source}", path.display())]
     Directory {
@@ -82,7 +79,6 @@ impl StartError {
             StartError::Store(_)
             | StartError::Listen { .. }
             | StartError::Gateway(_)
-            | StartError::Interfaces(_)
             | StartError::Directory { .. }
             | StartError::Wire(_) => false,
         }
@@ -117,7 +113,7 @@ pub async fn run(
     let (desk, first) = restore(&store, &settings.instance, clock).await?;
 
     let (events, gateway_events) = mpsc::channel(GATEWAY_EVENTS);
-    let gateway = gateway::start(gateway_settings(settings.gateway.clone())?, events).await?;
+    let gateway = gateway::start(settings.gateway.clone(), events).await?;
     let (happenings, queue) = mpsc::channel(HAPPENINGS);
     let client = connect(&settings, clock, happenings)?;
     let publish = {
@@ -171,20 +167,6 @@ async fn restore(store: &Store, instance: &str, clock: Clock) -> Result<(Desk, V
     let mut desk = Desk::new(format!("{instance}/{}", now.wall_us));
     let first = desk.restore(open, kiosks, now);
     Ok((desk, first))
-}
-
-fn gateway_settings(told: GatewaySettings) -> Result<GatewaySettings, StartError> {
-    if told.addresses.is_empty() { Ok(GatewaySettings { addresses: own_addresses()?, ..told }) } else { Ok(told) }
-}
-
-/// Every address of this machine that another could reach, and loopback for pages on it.
-fn own_addresses() -> Result<Vec<IpAddr>, StartError> {
-    let interfaces = if_addrs::get_if_addrs().map_err(StartError::Interfaces)?;
-    let reachable = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => !ip.is_link_local(),
-        IpAddr::V6(ip) => !ip.is_unicast_link_local(),
-    };
-    Ok(interfaces.iter().map(if_addrs::Interface::ip).filter(reachable).collect())
 }
 
 fn connect(settings: &Settings, clock: Clock, happenings: mpsc::Sender<mqtt::Happening>) -> Result<Client, StartError> {

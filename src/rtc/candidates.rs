@@ -1,9 +1,22 @@
 //! Candidates: this machine's addresses, and what of TCP stands in a session description.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 
 use str0m::Candidate;
 use str0m::net::TcpType;
+
+/// Every address of this machine another one could reach, and loopback for one on the same machine.
+///
+/// # Errors
+/// What the system says.
+pub fn own_addresses() -> io::Result<Vec<IpAddr>> {
+    let reachable = if_addrs::get_if_addrs()?.into_iter().filter(|interface| !interface.is_link_local());
+    let mut addresses: Vec<IpAddr> = reachable.map(|interface| interface.ip()).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    Ok(addresses)
+}
 
 /// The candidate of a dialled TCP connection.
 #[must_use]

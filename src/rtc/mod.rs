@@ -15,7 +15,7 @@ mod sockets;
 use std::sync::Arc;
 
 pub use crate::wire::Medium;
-pub use candidates::{dialled_candidate, tcp_candidates};
+pub use candidates::{dialled_candidate, own_addresses, tcp_candidates};
 pub use h264::starts_key_frame;
 pub use rebase::Rebase;
 pub use session::{Happening, Session, SessionError};

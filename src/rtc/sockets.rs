@@ -77,7 +77,7 @@ pub struct SocketsError {
     /// "udp" or "tcp".
     protocol: &'static str,
     /// Which address.
-    address: SocketAddr,
+    pub address: SocketAddr,
     /// Why.
     source: io::Error,
 }
@@ -102,7 +102,9 @@ pub struct Sockets {
     /// By this side's and the other side's address.
     streams: HashMap<(SocketAddr, SocketAddr), Stream>,
     inbox: mpsc::Sender<Incoming>,
-    tasks: Vec<JoinHandle<()>>,
+    /// What reads and accepts at each address.
+    bound: HashMap<IpAddr, Vec<JoinHandle<()>>>,
+    dials: Vec<JoinHandle<()>>,
 }
 
 /// A TCP connection; it ends when this is dropped, once what waits has gone out.
@@ -113,7 +115,7 @@ struct Stream {
 
 impl Drop for Sockets {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.bound.values().flatten().chain(&self.dials).for_each(JoinHandle::abort);
     }
 }
 
@@ -124,32 +126,69 @@ impl Sockets {
     /// [`SocketsError`] names the address.
     pub async fn open(opening: &Opening<'_>) -> Result<(Self, mpsc::Receiver<Incoming>), SocketsError> {
         let (inbox, incoming) = mpsc::channel(INBOX);
-        let mut sockets =
-            Self { udp: HashMap::new(), listening: vec![], streams: HashMap::new(), inbox, tasks: vec![] };
+        let mut sockets = Self {
+            udp: HashMap::new(),
+            listening: vec![],
+            streams: HashMap::new(),
+            inbox,
+            bound: HashMap::new(),
+            dials: vec![],
+        };
         for &ip in opening.addresses {
-            let address = SocketAddr::new(ip, opening.port);
-            if opening.udp {
-                sockets.open_udp(address).await.map_err(|source| SocketsError { protocol: "udp", address, source })?;
-            }
-            if opening.tcp_listen {
-                sockets.listen(address).await.map_err(|source| SocketsError { protocol: "tcp", address, source })?;
-            }
+            sockets.bind(ip, opening).await?;
         }
         Ok((sockets, incoming))
+    }
+
+    /// Opens what is new among the addresses, closes what is not among them any more. An address that cannot be
+    /// bound, perhaps not yet, is left out and given back; the next call tries it again.
+    pub async fn follow(&mut self, opening: &Opening<'_>) -> Vec<SocketsError> {
+        let gone: Vec<IpAddr> = self.bound.keys().copied().filter(|ip| !opening.addresses.contains(ip)).collect();
+        gone.into_iter().for_each(|ip| self.unbind(ip));
+        let mut failed = vec![];
+        for &ip in opening.addresses {
+            if !self.bound.contains_key(&ip)
+                && let Err(error) = self.bind(ip, opening).await
+            {
+                self.unbind(ip);
+                failed.push(error);
+            }
+        }
+        failed
+    }
+
+    async fn bind(&mut self, ip: IpAddr, opening: &Opening<'_>) -> Result<(), SocketsError> {
+        let address = SocketAddr::new(ip, opening.port);
+        if opening.udp {
+            self.open_udp(address).await.map_err(|source| SocketsError { protocol: "udp", address, source })?;
+        }
+        if opening.tcp_listen {
+            self.listen(address).await.map_err(|source| SocketsError { protocol: "tcp", address, source })?;
+        }
+        Ok(())
+    }
+
+    fn unbind(&mut self, ip: IpAddr) {
+        self.bound.remove(&ip).iter().flatten().for_each(JoinHandle::abort);
+        self.udp.retain(|local, _| local.ip() != ip);
+        self.listening.retain(|local| local.ip() != ip);
+        self.streams.retain(|(local, _), _| local.ip() != ip);
     }
 
     async fn open_udp(&mut self, address: SocketAddr) -> io::Result<()> {
         let socket = Arc::new(UdpSocket::bind(address).await?);
         let local = socket.local_addr()?;
         self.udp.insert(local, Arc::clone(&socket));
-        self.tasks.push(tokio::spawn(read_udp(socket, local, self.inbox.clone())));
+        let reading = tokio::spawn(read_udp(socket, local, self.inbox.clone()));
+        self.bound.entry(address.ip()).or_default().push(reading);
         Ok(())
     }
 
     async fn listen(&mut self, address: SocketAddr) -> io::Result<()> {
         let listener = TcpListener::bind(address).await?;
         self.listening.push(listener.local_addr()?);
-        self.tasks.push(tokio::spawn(accept(listener, self.inbox.clone())));
+        let accepting = tokio::spawn(accept(listener, self.inbox.clone()));
+        self.bound.entry(address.ip()).or_default().push(accepting);
         Ok(())
     }
 
@@ -165,9 +204,9 @@ impl Sockets {
 
     /// Dials a TCP candidate of the other side; [`Incoming::Open`] comes if it stands.
     pub fn dial(&mut self, remote: SocketAddr) {
-        self.tasks.retain(|task| !task.is_finished());
+        self.dials.retain(|task| !task.is_finished());
         let inbox = self.inbox.clone();
-        self.tasks.push(tokio::spawn(async move {
+        self.dials.push(tokio::spawn(async move {
             match tokio::time::timeout(DIAL_WITHIN, TcpStream::connect(remote)).await {
                 Ok(Ok(stream)) => serve_tcp(stream, true, inbox).await,
                 Ok(Err(error)) => debug!(%remote, %error, "ice-tcp: not connected"),
@@ -311,4 +350,37 @@ async fn write_tcp(mut writer: OwnedWriteHalf, mut posts: mpsc::Receiver<Vec<u8>
         writer.write_all(&framed).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(of: &Sockets) -> Vec<String> {
+        let mut ips: Vec<_> = of.candidates().iter().map(|candidate| candidate.addr().ip().to_string()).collect();
+        ips.sort();
+        ips.dedup();
+        ips
+    }
+
+    #[tokio::test]
+    async fn sockets_follow_the_addresses_of_the_machine() {
+        let ips: Vec<IpAddr> = ["127.0.0.1", "127.0.0.2", "192.0.2.1"].map(|ip| ip.parse().unwrap()).into();
+        let opening = |addresses| Opening { addresses, port: 0, udp: true, tcp_listen: true };
+        let (mut sockets, mut incoming) = Sockets::open(&opening(&ips[..1])).await.unwrap();
+        assert_eq!(addresses(&sockets), ["127.0.0.1"]);
+        // The last is not this machine's: it is named, and the others are had all the same.
+        let failed = sockets.follow(&opening(&ips)).await;
+        assert_eq!(failed.iter().map(|error| error.address.ip()).collect::<Vec<_>>(), [ips[2]]);
+        assert_eq!(addresses(&sockets), ["127.0.0.1", "127.0.0.2"]);
+        let second = *sockets.udp.keys().find(|local| local.ip() == ips[1]).unwrap();
+        let kept = *sockets.udp.keys().find(|local| local.ip() == ips[0]).unwrap();
+        let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        other.send_to(b"hello", second).await.unwrap();
+        let came = tokio::time::timeout(Duration::from_secs(5), incoming.recv()).await.unwrap();
+        assert!(matches!(came, Some(Incoming::Datagram(datagram)) if datagram.destination == second));
+        assert!(sockets.follow(&opening(&ips[..1])).await.is_empty());
+        assert_eq!(addresses(&sockets), ["127.0.0.1"]);
+        assert!(sockets.udp.contains_key(&kept), "what stays is not opened anew");
+    }
 }

@@ -12,8 +12,9 @@ use tracing::{debug, info, warn};
 
 use super::kiosks::Kiosk;
 use super::pages::Page;
+use super::sockets::{self, FOLLOW_EVERY, Following};
 use super::{GatewayCommand, GatewayEvent, GatewaySettings, LegCounters, PageId};
-use crate::rtc::{self, Datagram, Happening, Incoming, Medium, Opening, Packet, Session, Sockets, SocketsError};
+use crate::rtc::{self, Datagram, Happening, Incoming, Medium, Packet, Session, Sockets, SocketsError};
 use crate::wire::KioskId;
 
 /// Counters, early media and silent legs are looked at this often.
@@ -42,6 +43,8 @@ pub(super) struct Peer {
 
 pub(super) struct Task {
     pub(super) sockets: Sockets,
+    /// None: the settings name the addresses.
+    pub(super) following: Option<Following>,
     pub(super) candidates: Vec<Candidate>,
     pub(super) advertise: Vec<std::net::IpAddr>,
     pub(super) events: mpsc::Sender<GatewayEvent>,
@@ -59,14 +62,13 @@ pub(super) async fn start(
     events: mpsc::Sender<GatewayEvent>,
     shown: Arc<Mutex<Vec<LegCounters>>>,
 ) -> Result<(), SocketsError> {
-    let opening =
-        Opening { addresses: &settings.addresses, port: settings.port, udp: settings.udp, tcp_listen: settings.tcp };
-    let (sockets, incoming) = Sockets::open(&opening).await?;
+    let (sockets, incoming, following) = sockets::open(&settings).await?;
     let candidates = sockets.candidates();
     info!(candidates = candidates.len(), "gateway: listening");
     rtc::warm_up();
     let task = Task {
         sockets,
+        following,
         candidates,
         advertise: settings.advertise,
         events,
@@ -84,6 +86,7 @@ pub(super) async fn start(
 impl Task {
     async fn run(mut self, mut orders: mpsc::Receiver<GatewayCommand>, mut incoming: mpsc::Receiver<Incoming>) {
         let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut follow = tokio::time::interval(FOLLOW_EVERY);
         loop {
             let wake = self.peers.values().map(|peer| peer.next_drive).min();
             let wake = wake.unwrap_or_else(|| Instant::now() + LOOK_EVERY);
@@ -101,6 +104,7 @@ impl Task {
                 }
                 () = tokio::time::sleep_until(wake.into()) => {}
                 _ = look.tick() => self.look(),
+                _ = follow.tick(), if self.following.is_some() => self.follow().await,
             }
             self.drive_due();
         }
