@@ -186,6 +186,7 @@ impl Desk {
     }
 
     pub(super) fn state(&mut self, kiosk: KioskId, state: KioskState, turn: &mut Turn) {
+        let new = !self.kiosks.contains_key(&kiosk);
         let Some(known) = self.meet(&kiosk, turn) else { return };
         let mut version = state.version;
         shorten(&mut version, 64);
@@ -194,6 +195,7 @@ impl Desk {
         let changed = known.view.place != place || known.view.version != version;
         known.view.place = place;
         known.view.version = version;
+        let died = !state.online && known.view.alive;
         if !state.online {
             known.view.alive = false;
             known.beat_at = None;
@@ -201,7 +203,10 @@ impl Desk {
         if changed {
             turn.push(Effect::SaveKiosk(Box::new(known.view.clone())));
         }
-        self.show_kiosk(&kiosk, turn);
+        // Every kiosk's retained state comes again with every connection to the broker.
+        if new || changed || died {
+            self.show_kiosk(&kiosk, turn);
+        }
         if state.online {
             self.say_standings(&kiosk, turn, |_| true);
         }

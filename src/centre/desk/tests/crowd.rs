@@ -1,4 +1,4 @@
-//! Much at once: more alarms than a kiosk may have open.
+//! Much at once: more alarms than a kiosk may have open, and a fleet that comes back.
 
 use uuid::Uuid;
 
@@ -74,4 +74,13 @@ fn what_the_kiosk_has_ended_takes_no_room_from_a_new_alarm() {
     drop(stage.desk.handle(Event::Report { kiosk: kiosk("north"), report }, at(1.0)));
     let found = stage.play("2 north alarm A", &["< kiosk"]);
     assert!(found.contains("2 save new A"), "{found}");
+}
+
+#[test]
+fn a_kiosk_s_state_that_comes_again_is_shown_to_nobody() {
+    let mut stage = Stage::new();
+    let silent = ["save", "audit", "echo"];
+    let found = stage.play("0 north online\n1 north beats\n2 north online\n3 north offline\n4 north offline", &silent);
+    let expected = ["0 pages < kiosk north dead", "1 pages < kiosk north alive", "3 pages < kiosk north dead"];
+    assert_eq!(found.lines().collect::<Vec<_>>(), expected);
 }
