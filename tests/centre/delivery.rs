@@ -10,7 +10,12 @@ use sos::wire::delivery::{
 };
 use sos::wire::limits::MAX_FRAGMENT;
 
-use crate::place::{Centre, Kiosk, Place};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::place::{Centre, Kiosk, Place, identity_of, soon};
 
 const NO_BROKER: u16 = 1;
 
@@ -215,6 +220,37 @@ async fn a_fragment_that_is_too_large_is_refused() {
     // The connection is closed with the answer, which a client still sending may miss.
     assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() == 413));
     assert_eq!(inventory(&kiosk, id).await.have, [1]);
+    centre.stop().await;
+}
+
+/// The head of a delivery whose body does not come.
+async fn stall(centre: &Centre, kiosk: &str) -> TlsStream<TcpStream> {
+    let config = sos::tls::client(&centre.dir.join("ca.pem"), Some(&identity_of(&centre.dir, kiosk))).unwrap();
+    let tcp = TcpStream::connect(centre.at.delivery).await.unwrap();
+    let mut tls = TlsConnector::from(config).connect("localhost".try_into().unwrap(), tcp).await.unwrap();
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n{SHA256_HEADER}: {}\r\n{START_HEADER}: 1\r\n\
+         {DURATION_HEADER}: 1\r\n\r\n",
+        fragment_path(IncidentId::fresh(), 1),
+        sha256(b"")
+    );
+    tls.write_all(head.as_bytes()).await.unwrap();
+    // A piece of the body: its turn has come, if it gets one.
+    tls.write_all(&[7; 1000]).await.unwrap();
+    tls
+}
+
+#[tokio::test]
+async fn a_kiosk_that_sends_slowly_takes_nobody_s_turn() {
+    let place = Place::new(&["north", "south"], NO_BROKER).await;
+    let centre = place.start().await;
+    let mut stalled = vec![];
+    for _ in 0..40 {
+        stalled.push(stall(&centre, "north").await);
+    }
+    let answer = soon("the receipt", put(&centre.kiosk("south"), IncidentId::fresh(), 0, b"header")).await;
+    assert_eq!(answer.status(), 200);
+    drop(stalled);
     centre.stop().await;
 }
 

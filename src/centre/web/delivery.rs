@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::Web;
 use super::error::Failure;
 use super::incidents::incident_id;
+use super::uploads::Turn;
 use crate::centre::archive::Archive;
 use crate::centre::clock::wall_us;
 use crate::centre::store::recordings::{self, Entered, FragmentRow};
@@ -55,7 +56,8 @@ pub async fn fragment(
     let index = index.parse().ok().filter(|index| *index <= MAX_INDEX);
     let index: u64 = index.ok_or_else(|| Failure::bad(format!("an index is a number up to {MAX_INDEX}")))?;
     let claimed = Claimed::read(&headers)?;
-    let bytes = read_fragment(&web, &headers, body).await?;
+    // Held until the receipt: what is read lies in memory until it lies in the archive.
+    let (_turn, bytes) = read_fragment(&web, &kiosk, &headers, body).await?;
     let sha256 = hex::encode(Sha256::digest(&bytes));
     if sha256 != claimed.sha256 {
         let why = format!("{SHA256_HEADER} says {}, the body has {sha256}", claimed.sha256);
@@ -102,22 +104,28 @@ impl Claimed {
     }
 }
 
-async fn read_fragment(web: &Web, headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
+async fn read_fragment(
+    web: &Web,
+    kiosk: &KioskId,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Option<Turn>, Bytes), Failure> {
     let too_large = || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {MAX_FRAGMENT} bytes are taken"));
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
-    if announced.is_some_and(|bytes: u64| bytes > MAX_FRAGMENT as u64) {
+    let announced = announced.unwrap_or(MAX_FRAGMENT);
+    if announced > MAX_FRAGMENT {
         return Err(too_large());
     }
     let read = async {
-        let _turn = web.uploads.acquire().await;
-        axum::body::to_bytes(body, MAX_FRAGMENT).await
+        let turn = web.uploads.turn(kiosk, announced).await;
+        (turn, axum::body::to_bytes(body, MAX_FRAGMENT).await)
     };
-    let bytes = tokio::time::timeout(BODY_TIME, read)
+    let (turn, bytes) = tokio::time::timeout(BODY_TIME, read)
         .await
         .map_err(|_| Failure::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))?;
     match bytes {
         Ok(bytes) if bytes.is_empty() => Err(Failure::bad("a fragment is not empty")),
-        Ok(bytes) => Ok(bytes),
+        Ok(bytes) => Ok((turn, bytes)),
         // Either it was too large, or the connection broke and nobody reads the answer.
         Err(_) => Err(too_large()),
     }

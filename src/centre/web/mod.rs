@@ -11,6 +11,7 @@ mod range;
 mod recording;
 mod session;
 mod socket;
+mod uploads;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -35,8 +36,6 @@ use crate::wire::IncidentId;
 
 /// Password hashes under way at once: each takes 19 MiB and a core.
 const HASHES: usize = 2;
-/// Fragments being read from kiosks at once: each may take 4 MiB.
-const UPLOADS: usize = 16;
 /// Access of one officer to one incident's recording is entered in the journal once in this time.
 const AUDIT_EVERY: Duration = Duration::from_secs(60);
 
@@ -49,7 +48,7 @@ pub struct Web {
     counters: Arc<Counters>,
     logins: Mutex<limit::LoginLimit>,
     hashes: Semaphore,
-    uploads: Semaphore,
+    uploads: uploads::Uploads,
     accesses: Mutex<HashMap<(String, IncidentId), std::time::Instant>>,
     stop: watch::Receiver<bool>,
 }
@@ -73,7 +72,7 @@ impl Web {
             counters,
             logins: Mutex::default(),
             hashes: Semaphore::new(HASHES),
-            uploads: Semaphore::new(UPLOADS),
+            uploads: uploads::Uploads::default(),
             accesses: Mutex::default(),
             stop,
         })
