@@ -10,7 +10,7 @@ use sos::centre::clock::wall_us;
 use sos::centre::gateway::GatewaySettings;
 use sos::centre::password;
 use sos::centre::run::{Addresses, StartError};
-use sos::centre::settings::{Broker, Listen, Settings};
+use sos::centre::settings::{Broker, Listen, Room, Settings};
 use sos::centre::sign::{Signing, sign};
 use sos::centre::store::accounts::{self, Account, Role};
 use sos::centre::store::{Store, StoreError, incidents};
@@ -170,6 +170,7 @@ fn settings(config: CentreConfig) -> Settings {
         },
         database: store.database,
         archive: store.archive,
+        room: Room::default(),
     }
 }
 

@@ -130,7 +130,8 @@ pub async fn run(
         counters: Arc::clone(&counters),
         clock,
     });
-    let web = Web::new(store.clone(), archive, desk.clone(), gateway, Arc::clone(&counters), stopping.clone());
+    let web =
+        Web::new(store.clone(), archive, &settings, desk.clone(), gateway, Arc::clone(&counters), stopping.clone());
     let (listeners, addresses) = listen(&settings, &web).await?;
 
     let mut tasks = JoinSet::new();

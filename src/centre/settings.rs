@@ -27,6 +27,24 @@ pub struct Settings {
     pub database: PathBuf,
     /// A directory, or a URL that names an object store.
     pub archive: String,
+    /// What recordings may take of the disk.
+    pub room: Room,
+}
+
+/// What recordings may take of the disk, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Left free where the archive is a directory: the database of alarms lies beside it.
+    pub reserve: u64,
+    /// Taken of one kiosk for incidents without an alarm. An alarm may come after its recording, but not for ever.
+    pub unknown: u64,
+}
+
+impl Default for Room {
+    /// The database needs a few MiB a year; a call of two hours at 2 Mbit/s takes 1.8 GB.
+    fn default() -> Self {
+        Self { reserve: 1 << 30, unknown: 2 << 30 }
+    }
 }
 
 /// The broker, over TLS.

@@ -4,6 +4,7 @@
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use sos::centre::settings::Room;
 use sos::wire::IncidentId;
 use sos::wire::delivery::{
     DURATION_HEADER, Inventory, Receipt, SHA256_HEADER, START_HEADER, fragment_path, recording_path, sealed_path,
@@ -251,6 +252,32 @@ async fn a_kiosk_that_sends_slowly_takes_nobody_s_turn() {
     let answer = soon("the receipt", put(&centre.kiosk("south"), IncidentId::fresh(), 0, b"header")).await;
     assert_eq!(answer.status(), 200);
     drop(stalled);
+    centre.stop().await;
+}
+
+#[tokio::test]
+async fn recordings_leave_the_disk_to_the_alarms() {
+    let place = Place::new(&["north"], NO_BROKER).await;
+    let centre = place.start_with(Room { reserve: u64::MAX, ..Room::default() }).await;
+    let kiosk = centre.kiosk("north");
+    for index in 0..2 {
+        assert_eq!(put(&kiosk, IncidentId::fresh(), index, b"header").await.status(), 507);
+    }
+    centre.journal_says("centre: no recordings are taken: the disk is nearly full").await;
+    assert!(files(&centre).is_empty());
+    centre.stop().await;
+}
+
+#[tokio::test]
+async fn a_kiosk_cannot_fill_the_disk_with_incidents_that_never_were() {
+    let place = Place::new(&["north", "south"], NO_BROKER).await;
+    let centre = place.start_with(Room { unknown: 1000, ..Room::default() }).await;
+    let kiosk = centre.kiosk("north");
+    for index in 0..2 {
+        assert_eq!(put(&kiosk, IncidentId::fresh(), index, &[7; 600]).await.status(), 200);
+    }
+    assert_eq!(put(&kiosk, IncidentId::fresh(), 0, b"one more").await.status(), 507);
+    assert_eq!(put(&centre.kiosk("south"), IncidentId::fresh(), 0, b"header").await.status(), 200);
     centre.stop().await;
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sos::centre::gateway::GatewaySettings;
 use sos::centre::password;
 use sos::centre::run::{Addresses, run};
-use sos::centre::settings::{Broker, Listen, Settings};
+use sos::centre::settings::{Broker, Listen, Room, Settings};
 use sos::centre::store::accounts::{self, Account, Role};
 use sos::centre::store::{Store, incidents};
 use sos::tls::{self, Identity};
@@ -82,6 +82,11 @@ impl Place {
     }
 
     pub async fn start(&self) -> Centre {
+        self.start_with(Room::default()).await
+    }
+
+    /// With so much room for recordings.
+    pub async fn start_with(&self, room: Room) -> Centre {
         let dir = self.dir.path().to_owned();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let settings = Settings {
@@ -99,6 +104,7 @@ impl Place {
             gateway: GatewaySettings { addresses: vec![any.ip()], port: 0, advertise: vec![], udp: true, tcp: true },
             database: dir.join("centre.sqlite"),
             archive: dir.join("archive").display().to_string(),
+            room,
         };
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = oneshot::channel();

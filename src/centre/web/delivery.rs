@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::Web;
 use super::error::Failure;
 use super::incidents::incident_id;
+use super::room;
 use super::uploads::Turn;
 use crate::centre::archive::Archive;
 use crate::centre::clock::wall_us;
@@ -56,6 +57,7 @@ pub async fn fragment(
     let index = index.parse().ok().filter(|index| *index <= MAX_INDEX);
     let index: u64 = index.ok_or_else(|| Failure::bad(format!("an index is a number up to {MAX_INDEX}")))?;
     let claimed = Claimed::read(&headers)?;
+    room::demand(&web, &kiosk, incident).await?;
     // Held until the receipt: what is read lies in memory until it lies in the archive.
     let (_turn, bytes) = read_fragment(&web, &kiosk, &headers, body).await?;
     let sha256 = hex::encode(Sha256::digest(&bytes));

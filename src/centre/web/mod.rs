@@ -9,6 +9,7 @@ mod limit;
 pub mod listen;
 mod range;
 mod recording;
+mod room;
 mod session;
 mod socket;
 mod uploads;
@@ -30,6 +31,7 @@ use super::counters::Counters;
 use super::desk::{Event, Rejection};
 use super::gateway::{GatewayHandle, LegCounters};
 use super::page::KioskView;
+use super::settings::Settings;
 use super::shell::DeskHandle;
 use super::store::{Store, incidents as kept, recordings};
 use crate::wire::IncidentId;
@@ -49,6 +51,7 @@ pub struct Web {
     logins: Mutex<limit::LoginLimit>,
     hashes: Semaphore,
     uploads: uploads::Uploads,
+    room: room::Room,
     accesses: Mutex<HashMap<(String, IncidentId), std::time::Instant>>,
     stop: watch::Receiver<bool>,
 }
@@ -59,6 +62,7 @@ impl Web {
     pub fn new(
         store: Store,
         archive: Archive,
+        settings: &Settings,
         desk: DeskHandle,
         gateway: GatewayHandle,
         counters: Arc<Counters>,
@@ -73,6 +77,7 @@ impl Web {
             logins: Mutex::default(),
             hashes: Semaphore::new(HASHES),
             uploads: uploads::Uploads::default(),
+            room: room::Room::new(settings.room),
             accesses: Mutex::default(),
             stop,
         })
