@@ -153,9 +153,10 @@ async fn run(config: CentreConfig) -> anyhow::Result<()> {
 
 /// The configuration as the plain values the centre takes.
 fn settings(config: CentreConfig) -> Settings {
-    let CentreConfig { instance, mqtt, console, delivery, media, store } = config;
+    let CentreConfig { instance, refused_kiosks, mqtt, console, delivery, media, store } = config;
     Settings {
         instance,
+        refused_kiosks: refused_kiosks.into_iter().collect(),
         broker: Broker { host: mqtt.host, port: mqtt.port, ca: mqtt.ca, identity: mqtt.identity },
         console: Listen { address: console.listen, identity: console.identity },
         loopback: console.loopback_listen,

@@ -13,8 +13,8 @@ use super::archive::{Archive, ArchiveError};
 use super::clock::Clock;
 use super::counters::Counters;
 use super::desk::{CLOSED_KEPT, CLOSED_SHOWN, Desk, Effect};
-use super::gateway::{self, GatewaySettings};
-use super::inbound;
+use super::gateway;
+use super::inbound::Inbound;
 use super::settings::Settings;
 use super::shell::{DeskHandle, Envelopes, Parts, Shell, stopped};
 use super::store::{Store, StoreError, incidents};
@@ -138,7 +138,8 @@ pub async fn run(
     for listener in listeners {
         tasks.spawn(listener.serve(stopping.clone()));
     }
-    let reader = tokio::spawn(read(queue, desk, counters, stopping.clone()));
+    let reader =
+        tokio::spawn(read(queue, Inbound::new(counters, settings.refused_kiosks.clone()), desk, stopping.clone()));
     let shell = tokio::spawn(shell.run(stopping));
     ready(&addresses);
     stop.await;
@@ -221,12 +222,12 @@ async fn bind(
 
 async fn read(
     queue: mpsc::Receiver<mqtt::Happening>,
+    inbound: Inbound,
     desk: DeskHandle,
-    counters: Arc<Counters>,
     mut stop: watch::Receiver<bool>,
 ) {
     tokio::select! {
-        () = inbound::read_all(queue, desk, counters) => {}
+        () = inbound.read_all(queue, desk) => {}
         () = stopped(&mut stop) => {}
     }
 }

@@ -1,16 +1,20 @@
 //! What the centre is told, as plain values; the binary reads them from the configuration.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::gateway::GatewaySettings;
 use crate::tls::Identity;
+use crate::wire::KioskId;
 
 /// Everything a centre needs to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The name of this instance.
     pub instance: String,
+    /// Kiosks nothing is taken of, whatever certificate they show.
+    pub refused_kiosks: BTreeSet<KioskId>,
     /// The broker.
     pub broker: Broker,
     /// The officers' listener, over TLS.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::tls::Identity;
+use crate::wire::KioskId;
 
 /// A configuration that cannot be used: where, and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +42,8 @@ impl fmt::Display for BadConfig {
 pub struct CentreConfig {
     /// The name of this instance, for people and the broker: 1 to 64 characters.
     pub instance: String,
+    /// Kiosks that are stolen or given up: nothing of theirs is taken.
+    pub refused_kiosks: Vec<KioskId>,
     /// `[mqtt]`
     pub mqtt: Mqtt,
     /// `[console]`
@@ -116,6 +119,8 @@ pub struct Store {
 #[serde(deny_unknown_fields)]
 struct Raw {
     instance: Spanned<String>,
+    #[serde(default)]
+    refused_kiosks: Vec<KioskId>,
     mqtt: RawMqtt,
     console: RawConsole,
     delivery: RawDelivery,
@@ -228,6 +233,7 @@ impl Source<'_> {
         let media = self.media(raw.media)?;
         Ok(CentreConfig {
             instance: raw.instance.into_inner(),
+            refused_kiosks: raw.refused_kiosks,
             mqtt: Mqtt { host, port, ca: self.path(raw.mqtt.ca), identity: self.identity(raw.mqtt.cert, raw.mqtt.key) },
             console: Console {
                 listen: raw.console.listen,
@@ -371,6 +377,7 @@ archive = "archive"
             ("port = 5004", "port = 5004\nudp = false\ntcp = false", "/etc/sos/centre.toml:20: media.udp: udp and tcp"),
             ("instance = \"astana-1\"", "instance = \"\"", "/etc/sos/centre.toml:1: instance: expected 1 to 64"),
             ("database = \"centre.sqlite\"\n", "", "/etc/sos/centre.toml:20: store: missing field `database`"),
+            ("[mqtt]", "refused_kiosks = [\"A B\"]\n[mqtt]", "/etc/sos/centre.toml:2: refused_kiosks: a kiosk id is"),
             ("[store]", "[store", "/etc/sos/centre.toml:20: "),
         ];
         for (from, to, expected) in cases {

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::place::{Centre, Kiosk, Place, identity_of, soon};
+use crate::place::{Centre, Kiosk, Place, REFUSED, identity_of, soon};
 
 const NO_BROKER: u16 = 1;
 
@@ -164,6 +164,17 @@ async fn a_kiosk_delivers_only_its_own() {
     ));
     assert!(bare.build().unwrap().get(url).send().await.is_err());
     assert_eq!(without.get(&recording_path(id)).await.status(), 200, "on the officers' side it is only a page");
+    centre.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_taken_of_a_kiosk_that_was_stolen() {
+    let place = Place::new(&REFUSED, NO_BROKER).await;
+    let centre = place.start().await;
+    let stolen = centre.kiosk(REFUSED[0]);
+    assert_eq!(put(&stolen, IncidentId::fresh(), 0, b"header").await.status(), 403);
+    assert_eq!(seal(&stolen, IncidentId::fresh(), 1).await.status(), 403);
+    assert!(files(&centre).is_empty());
     centre.stop().await;
 }
 

@@ -24,6 +24,8 @@ use tokio::time::timeout;
 
 /// Nothing in these tests takes longer.
 pub const BOUND: Duration = Duration::from_secs(20);
+/// What every centre here refuses.
+pub const REFUSED: [&str; 1] = ["stolen"];
 pub const PASSWORD: &str = "a long password";
 
 /// Files of a centre: keys, configuration, database.
@@ -91,6 +93,7 @@ impl Place {
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let settings = Settings {
             instance: "test".to_owned(),
+            refused_kiosks: REFUSED.iter().map(|kiosk| kiosk.parse().unwrap()).collect(),
             broker: Broker {
                 host: "localhost".to_owned(),
                 port: self.broker_port,

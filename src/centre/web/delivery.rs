@@ -20,6 +20,7 @@ use super::room;
 use super::uploads::Turn;
 use crate::centre::archive::Archive;
 use crate::centre::clock::wall_us;
+use crate::centre::counters::Refused;
 use crate::centre::store::recordings::{self, Entered, FragmentRow};
 use crate::wire::delivery::{DURATION_HEADER, Inventory, Receipt, SHA256_HEADER, START_HEADER, Sealed};
 use crate::wire::limits::MAX_FRAGMENT;
@@ -39,8 +40,13 @@ const SMALL_BODY: usize = 4096;
 pub struct Peer(pub Option<KioskId>);
 
 impl Peer {
-    fn kiosk(self) -> Result<KioskId, Failure> {
-        self.0.ok_or_else(|| Failure::new(StatusCode::FORBIDDEN, "the certificate is no kiosk's"))
+    fn kiosk(self, web: &Web) -> Result<KioskId, Failure> {
+        let kiosk = self.0.ok_or_else(|| Failure::new(StatusCode::FORBIDDEN, "the certificate is no kiosk's"))?;
+        if web.refused.contains(&kiosk) {
+            web.counters.refuse(Refused::Kiosk, kiosk.as_str(), "delivery");
+            return Err(Failure::new(StatusCode::FORBIDDEN, "the centre takes nothing of this kiosk"));
+        }
+        Ok(kiosk)
     }
 }
 
@@ -52,7 +58,7 @@ pub async fn fragment(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Receipt>, Failure> {
-    let kiosk = peer.kiosk()?;
+    let kiosk = peer.kiosk(&web)?;
     let incident = incident_id(&incident)?;
     let index = index.parse().ok().filter(|index| *index <= MAX_INDEX);
     let index: u64 = index.ok_or_else(|| Failure::bad(format!("an index is a number up to {MAX_INDEX}")))?;
@@ -177,7 +183,7 @@ pub async fn inventory(
     Extension(peer): Extension<Peer>,
     Path(incident): Path<String>,
 ) -> Result<Json<Inventory>, Failure> {
-    let kiosk = peer.kiosk()?;
+    let kiosk = peer.kiosk(&web)?;
     let incident = incident_id(&incident)?;
     let (owner, inventory) =
         web.store.read(move |db| Ok((recordings::owner(db, incident)?, recordings::inventory(db, incident)?))).await?;
@@ -194,7 +200,7 @@ pub async fn sealed(
     Path(incident): Path<String>,
     body: Body,
 ) -> Result<Json<Inventory>, Failure> {
-    let kiosk = peer.kiosk()?;
+    let kiosk = peer.kiosk(&web)?;
     let incident = incident_id(&incident)?;
     let bytes = tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, SMALL_BODY))
         .await

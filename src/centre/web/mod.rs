@@ -14,7 +14,7 @@ mod session;
 mod socket;
 mod uploads;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ use super::page::KioskView;
 use super::settings::Settings;
 use super::shell::DeskHandle;
 use super::store::{Store, incidents as kept, recordings};
-use crate::wire::IncidentId;
+use crate::wire::{IncidentId, KioskId};
 
 /// Password hashes under way at once: each takes 19 MiB and a core.
 const HASHES: usize = 2;
@@ -53,6 +53,7 @@ pub struct Web {
     hashes: Semaphore,
     uploads: uploads::Uploads,
     room: room::Room,
+    refused: BTreeSet<KioskId>,
     accesses: Mutex<HashMap<(String, IncidentId), std::time::Instant>>,
     stop: watch::Receiver<bool>,
 }
@@ -80,6 +81,7 @@ impl Web {
             hashes: Semaphore::new(HASHES),
             uploads: uploads::Uploads::default(),
             room: room::Room::new(settings.room),
+            refused: settings.refused_kiosks.clone(),
             accesses: Mutex::default(),
             stop,
         })
