@@ -70,6 +70,9 @@ impl Desk {
     pub(super) fn vanish(&mut self, page: PageId, turn: &mut Turn) {
         let Some(gone) = self.pages.remove(&page) else { return };
         turn.gateway(GatewayCommand::PageGone { page });
+        if gone.on_duty {
+            turn.audit(gone.officer.clone(), "off duty: the page is gone", None);
+        }
         self.tell_duty(turn);
         // The same officer's page that connected after this one fell silent is this one come back.
         let successor = self
@@ -113,6 +116,9 @@ impl Desk {
         let Some(known) = self.pages.get_mut(&page) else { return };
         if known.watching != incident {
             known.watching = incident;
+            if incident.is_some() {
+                turn.audit(known.officer.clone(), "watches", incident);
+            }
             turn.page(page, ToPage::Watching { incident });
         }
         self.carry(page, turn);

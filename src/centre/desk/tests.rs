@@ -2,6 +2,7 @@
 
 mod crowd;
 mod ended;
+mod journal;
 
 use super::script::{START_US, Stage, alarm, at, heartbeat, incident, kiosk, play};
 use super::{CLOSED_SHOWN, Effect, Event};
