@@ -140,7 +140,7 @@ fn values_that_mean_nothing_are_refused() {
         (
             "\"park-north\"",
             "\"Park North\"",
-            "c.toml:2: id: expected 1 to 32 of a-z, 0-9 and '-', found \"Park North\"",
+            "c.toml:2: id: expected 1 to 32 of a-z, 0-9 and '-', not centre, found \"Park North\"",
         ),
         ("43.238949", "91", "c.toml:6: place.lat: expected a number from -90 to 90, found 91"),
         ("lon = 76\n", "\n", "c.toml:6: place.lat: expected place.lon beside it, found none"),

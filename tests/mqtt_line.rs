@@ -103,6 +103,31 @@ async fn sent_is_told_of_what_a_connection_has_taken_and_of_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_somebody_must_hear_waits_for_somebody_to_be_there() {
+    let (dir, port) = (tempfile::tempdir().unwrap(), free_port().unwrap());
+    let _broker = broker(dir.path(), port);
+    let (sender, mut sender_heard) = line("sender", port, "echo/+");
+    until(&mut sender_heard, "up", up).await;
+    sender.publish("news/a".to_owned(), b"one".to_vec(), false, Kind::Heard).unwrap();
+    sender.publish("news/b".to_owned(), b"kept".to_vec(), false, Kind::Kept).unwrap();
+    sender.publish("news/c".to_owned(), b"two".to_vec(), false, Kind::Heard).unwrap();
+    // It comes back after the others have reached the broker, which had nobody to give them to.
+    sender.publish("echo/a".to_owned(), b"back".to_vec(), false, Kind::Kept).unwrap();
+    until(&mut sender_heard, "back", says("echo/a", "back")).await;
+    let (_reader, mut heard) = line("reader", port, "news/+");
+    let mut got = vec![];
+    let reached = async {
+        while got.len() < 2 {
+            if let Happening::Message { payload, .. } = heard.recv().await.expect("the line lives") {
+                got.push(String::from_utf8(payload.to_vec()).unwrap());
+            }
+        }
+    };
+    timeout(BOUND, reached).await.unwrap_or_else(|_| panic!("what was said once did not come"));
+    assert_eq!(got, ["one", "two"]);
+}
+
+#[tokio::test]
 async fn a_client_that_vanishes_is_announced_by_its_will() {
     let (dir, port) = (tempfile::tempdir().unwrap(), free_port().unwrap());
     let _broker = broker(dir.path(), port);

@@ -138,7 +138,8 @@ impl Link for LinkAdapter {
                 self.publish(Up::Alarm, &*alarm, Kind::Marked(mark));
             }
             Saying::Report(report) => {
-                self.publish(Up::Event, &*report, Kind::Kept);
+                // Said once: a centre that is away has to hear of it when it is back.
+                self.publish(Up::Event, &*report, Kind::Heard);
             }
             Saying::Signal(signal) => {
                 self.publish(Up::Signal, &*signal, Kind::Fresh);
@@ -147,7 +148,7 @@ impl Link for LinkAdapter {
                 self.publish(Up::Heartbeat, &*heartbeat, Kind::Fresh);
             }
             Saying::Test(report) => {
-                self.publish(Up::Test, &*report, Kind::Kept);
+                self.publish(Up::Test, &*report, Kind::Heard);
             }
             Saying::TestCall(call) => {
                 self.publish(Up::TestCall, &*call, Kind::Fresh);

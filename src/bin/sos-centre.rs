@@ -10,7 +10,7 @@ use sos::centre::clock::wall_us;
 use sos::centre::gateway::GatewaySettings;
 use sos::centre::password;
 use sos::centre::run::{Addresses, StartError};
-use sos::centre::settings::{Broker, Listen, Settings};
+use sos::centre::settings::{Broker, Listen, Room, Settings};
 use sos::centre::sign::{Signing, sign};
 use sos::centre::store::accounts::{self, Account, Role};
 use sos::centre::store::{Store, StoreError, incidents};
@@ -164,9 +164,10 @@ async fn run(config: CentreConfig) -> anyhow::Result<()> {
 
 /// The configuration as the plain values the centre takes.
 fn settings(config: CentreConfig) -> Settings {
-    let CentreConfig { instance, mqtt, console, delivery, media, store } = config;
+    let CentreConfig { instance, refused_kiosks, mqtt, console, delivery, media, store } = config;
     Settings {
         instance,
+        refused_kiosks: refused_kiosks.into_iter().collect(),
         broker: Broker { host: mqtt.host, port: mqtt.port, ca: mqtt.ca, identity: mqtt.identity },
         console: Listen { address: console.listen, identity: console.identity },
         loopback: console.loopback_listen,
@@ -181,6 +182,7 @@ fn settings(config: CentreConfig) -> Settings {
         },
         database: store.database,
         archive: store.archive,
+        room: Room::default(),
     }
 }
 

@@ -30,6 +30,8 @@ pub enum ArchiveError {
 #[derive(Debug, Clone)]
 pub struct Archive {
     objects: Arc<dyn ObjectStore>,
+    /// Where it lies, if that is on this machine.
+    directory: Option<PathBuf>,
 }
 
 impl Archive {
@@ -45,7 +47,7 @@ impl Archive {
             Some(_) => {
                 let url = url::Url::parse(location).map_err(|e| bad(e.to_string()))?;
                 let (store, prefix) = object_store::parse_url(&url).map_err(|e| bad(e.to_string()))?;
-                Ok(Self { objects: Arc::new(PrefixStore::new(store, prefix)) })
+                Ok(Self { objects: Arc::new(PrefixStore::new(store, prefix)), directory: None })
             }
         }
     }
@@ -54,7 +56,14 @@ impl Archive {
         std::fs::create_dir_all(path).map_err(|e| e.to_string())?;
         // Without syncs a receipt would promise what a power cut can take back.
         let store = LocalFileSystem::new_with_prefix(path).map_err(|e| e.to_string())?.with_fsync(true);
-        Ok(Self { objects: Arc::new(store) })
+        Ok(Self { objects: Arc::new(store), directory: Some(path.to_owned()) })
+    }
+
+    /// Bytes free where it lies; none where nobody can tell.
+    #[must_use]
+    pub fn free(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(self.directory.as_ref()?).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// The name of a fragment. Its hash is part of it, so that other bytes under a taken index never

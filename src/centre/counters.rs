@@ -19,15 +19,18 @@ pub enum Refused {
     Malformed,
     /// Taken already.
     Duplicate,
+    /// Of a kiosk the configuration refuses.
+    Kiosk,
     /// The desk's reason.
     Desk(Rejection),
 }
 
-const REASONS: [(Refused, &str); 9] = [
+const REASONS: [(Refused, &str); 10] = [
     (Refused::UnknownTopic, "unknown topic"),
     (Refused::Oversized, "oversized"),
     (Refused::Malformed, "malformed"),
     (Refused::Duplicate, "duplicate"),
+    (Refused::Kiosk, "refused kiosk"),
     (Refused::Desk(Rejection::Foreign), "another kiosk's incident"),
     (Refused::Desk(Rejection::Unknown), "unknown incident"),
     (Refused::Desk(Rejection::Stale), "stale"),

@@ -1,6 +1,6 @@
 //! MQTT messages of kiosks into events of the desk. Whatever is wrong with one is counted and harmless.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -16,26 +16,6 @@ use super::shell::DeskHandle;
 
 /// Kiosks whose messages are remembered.
 const MAX_KIOSKS: usize = 10_000;
-
-/// Reads what the line reports until it or the desk ends.
-pub async fn read_all(mut happenings: mpsc::Receiver<Happening>, desk: DeskHandle, counters: Arc<Counters>) {
-    let mut inbound = Inbound::new(counters);
-    while let Some(happening) = happenings.recv().await {
-        match happening {
-            Happening::Up => tracing::info!("connected to the broker"),
-            Happening::Down { why } => tracing::warn!(why, "no connection to the broker"),
-            // The centre marks nothing.
-            Happening::Sent { .. } => {}
-            Happening::Message { topic, payload, retained } => {
-                if let Some(event) = inbound.read(&topic, &payload, retained)
-                    && desk.tell(event).await.is_err()
-                {
-                    return;
-                }
-            }
-        }
-    }
-}
 
 /// What is remembered of a kiosk's messages.
 #[derive(Debug, Default)]
@@ -77,13 +57,33 @@ impl Seen {
 pub struct Inbound {
     seen: BTreeMap<KioskId, Seen>,
     counters: Arc<Counters>,
+    refused: BTreeSet<KioskId>,
 }
 
 impl Inbound {
-    /// Has seen nothing.
+    /// Has seen nothing; takes nothing of `refused`.
     #[must_use]
-    pub fn new(counters: Arc<Counters>) -> Self {
-        Self { seen: BTreeMap::new(), counters }
+    pub fn new(counters: Arc<Counters>, refused: BTreeSet<KioskId>) -> Self {
+        Self { seen: BTreeMap::new(), counters, refused }
+    }
+
+    /// Reads what the line reports until it or the desk ends.
+    pub async fn read_all(mut self, mut happenings: mpsc::Receiver<Happening>, desk: DeskHandle) {
+        while let Some(happening) = happenings.recv().await {
+            match happening {
+                Happening::Up => tracing::info!("connected to the broker"),
+                Happening::Down { why } => tracing::warn!(why, "no connection to the broker"),
+                // The centre marks nothing.
+                Happening::Sent { .. } => {}
+                Happening::Message { topic, payload, retained } => {
+                    if let Some(event) = self.read(&topic, &payload, retained)
+                        && desk.tell(event).await.is_err()
+                    {
+                        return;
+                    }
+                }
+            }
+        }
     }
 
     /// The event a message means; `None` when it was refused, which is counted.
@@ -92,6 +92,10 @@ impl Inbound {
             self.counters.refuse(Refused::UnknownTopic, topic, "");
             return None;
         };
+        if self.refused.contains(&kiosk) {
+            self.counters.refuse(Refused::Kiosk, topic, "");
+            return None;
+        }
         if !self.seen.contains_key(&kiosk) && self.seen.len() >= MAX_KIOSKS {
             self.counters.refuse(Refused::Desk(Rejection::TooMany), topic, "");
             return None;
@@ -159,4 +163,30 @@ struct Reading<'a> {
     payload: &'a [u8],
     kiosk: &'a KioskId,
     kind: Up,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::up::{KioskState, Place};
+    use crate::wire::{Envelope, encode};
+
+    #[test]
+    fn nothing_is_heard_of_a_kiosk_that_is_refused() {
+        let refused = BTreeSet::from(["stolen".parse().unwrap()]);
+        let mut inbound = Inbound::new(Arc::default(), refused);
+        let message = Envelope {
+            id: MessageId::fresh(),
+            boot: BootId::fresh(),
+            seq: 1,
+            wall_us: 0,
+            mono_us: 0,
+            clock_synced: true,
+            body: KioskState { online: true, version: "1".to_owned(), place: Place::default() },
+        };
+        let payload = encode(&message).unwrap();
+        let mut hears = |kiosk: &str| inbound.read(&Up::State.of(&kiosk.parse().unwrap()), &payload, false).is_some();
+        assert!(hears("north"));
+        assert!(!hears("stolen"));
+    }
 }

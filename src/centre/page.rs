@@ -175,6 +175,9 @@ pub struct IncidentView {
     pub verdict: Option<Verdict>,
     /// The officer's note.
     pub note: String,
+    /// Whether it is over at the kiosk: closed there as the officer said, or ended by itself while still open here.
+    #[serde(default)]
+    pub kiosk_closed: bool,
     /// Instants of the call on the centre's clock, microseconds.
     pub timing: BTreeMap<Mark, i64>,
     /// Fragments of the recording at the centre.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use super::archive::{Archive, ArchiveError};
 use super::clock::Clock;
 use super::counters::Counters;
 use super::desk::{CLOSED_KEPT, CLOSED_SHOWN, Desk, Effect};
-use super::gateway::{self, GatewaySettings};
-use super::inbound;
+use super::gateway;
+use super::inbound::Inbound;
 use super::settings::Settings;
 use super::shell::{DeskHandle, Envelopes, Parts, Shell, stopped};
 use super::store::{Store, StoreError, incidents};
@@ -57,9 +57,6 @@ pub enum StartError {
     /// The media gateway.
     #[error("media gateway: {0}")]
     Gateway(#[from] crate::rtc::SocketsError),
-    /// The addresses of this machine.
-    #[error("the addresses of this machine cannot be listed: {0}")]
-    Interfaces(io::Error),
     /// The directory of the database.
     #[error("{}: cannot be made: {source}", path.display())]
     Directory {
@@ -82,7 +79,6 @@ impl StartError {
             StartError::Store(_)
             | StartError::Listen { .. }
             | StartError::Gateway(_)
-            | StartError::Interfaces(_)
             | StartError::Directory { .. }
             | StartError::Wire(_) => false,
         }
@@ -117,7 +113,7 @@ pub async fn run(
     let (desk, first) = restore(&store, &settings.instance, clock).await?;
 
     let (events, gateway_events) = mpsc::channel(GATEWAY_EVENTS);
-    let gateway = gateway::start(gateway_settings(settings.gateway.clone())?, events).await?;
+    let gateway = gateway::start(settings.gateway.clone(), events).await?;
     let (happenings, queue) = mpsc::channel(HAPPENINGS);
     let client = connect(&settings, clock, happenings)?;
     let publish = {
@@ -134,14 +130,16 @@ pub async fn run(
         counters: Arc::clone(&counters),
         clock,
     });
-    let web = Web::new(store.clone(), archive, desk.clone(), gateway, Arc::clone(&counters), stopping.clone());
+    let web =
+        Web::new(store.clone(), archive, &settings, desk.clone(), gateway, Arc::clone(&counters), stopping.clone());
     let (listeners, addresses) = listen(&settings, &web).await?;
 
     let mut tasks = JoinSet::new();
     for listener in listeners {
         tasks.spawn(listener.serve(stopping.clone()));
     }
-    let reader = tokio::spawn(read(queue, desk, counters, stopping.clone()));
+    let reader =
+        tokio::spawn(read(queue, Inbound::new(counters, settings.refused_kiosks.clone()), desk, stopping.clone()));
     let shell = tokio::spawn(shell.run(stopping));
     ready(&addresses);
     stop.await;
@@ -171,20 +169,6 @@ async fn restore(store: &Store, instance: &str, clock: Clock) -> Result<(Desk, V
     let mut desk = Desk::new(format!("{instance}/{}", now.wall_us));
     let first = desk.restore(open, kiosks, now);
     Ok((desk, first))
-}
-
-fn gateway_settings(told: GatewaySettings) -> Result<GatewaySettings, StartError> {
-    if told.addresses.is_empty() { Ok(GatewaySettings { addresses: own_addresses()?, ..told }) } else { Ok(told) }
-}
-
-/// Every address of this machine that another could reach, and loopback for pages on it.
-fn own_addresses() -> Result<Vec<IpAddr>, StartError> {
-    let interfaces = if_addrs::get_if_addrs().map_err(StartError::Interfaces)?;
-    let reachable = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => !ip.is_link_local(),
-        IpAddr::V6(ip) => !ip.is_unicast_link_local(),
-    };
-    Ok(interfaces.iter().map(if_addrs::Interface::ip).filter(reachable).collect())
 }
 
 fn connect(settings: &Settings, clock: Clock, happenings: mpsc::Sender<mqtt::Happening>) -> Result<Client, StartError> {
@@ -240,12 +224,12 @@ async fn bind(
 
 async fn read(
     queue: mpsc::Receiver<mqtt::Happening>,
+    inbound: Inbound,
     desk: DeskHandle,
-    counters: Arc<Counters>,
     mut stop: watch::Receiver<bool>,
 ) {
     tokio::select! {
-        () = inbound::read_all(queue, desk, counters) => {}
+        () = inbound.read_all(queue, desk) => {}
         () = stopped(&mut stop) => {}
     }
 }

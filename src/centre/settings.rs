@@ -1,16 +1,20 @@
 //! What the centre is told, as plain values; the binary reads them from the configuration.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::gateway::GatewaySettings;
 use crate::tls::Identity;
+use crate::wire::KioskId;
 
 /// Everything a centre needs to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The name of this instance.
     pub instance: String,
+    /// Kiosks nothing is taken of, whatever certificate they show.
+    pub refused_kiosks: BTreeSet<KioskId>,
     /// The broker.
     pub broker: Broker,
     /// The officers' listener, over TLS.
@@ -27,6 +31,24 @@ pub struct Settings {
     pub database: PathBuf,
     /// A directory, or a URL that names an object store.
     pub archive: String,
+    /// What recordings may take of the disk.
+    pub room: Room,
+}
+
+/// What recordings may take of the disk, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Left free where the archive is a directory: the database of alarms lies beside it.
+    pub reserve: u64,
+    /// Taken of one kiosk for incidents without an alarm. An alarm may come after its recording, but not for ever.
+    pub unknown: u64,
+}
+
+impl Default for Room {
+    /// The database needs a few MiB a year; a call of two hours at 2 Mbit/s takes 1.8 GB.
+    fn default() -> Self {
+        Self { reserve: 1 << 30, unknown: 2 << 30 }
+    }
 }
 
 /// The broker, over TLS.

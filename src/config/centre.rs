@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::host_and_port;
 use super::load::{ConfigErrors, Key, Layers, Reader};
 use crate::tls::Identity;
+use crate::wire::KioskId;
 
 const fn key(name: &'static str, default: Option<&'static str>, example: &'static str, doc: &'static str) -> Key {
     Key { name, doc, default, example, live: false }
@@ -15,6 +16,12 @@ const fn key(name: &'static str, default: Option<&'static str>, example: &'stati
 /// Every key, in the order people read them.
 pub const KEYS: &[Key] = &[
     key("instance", None, r#""astana-1""#, "The name of this instance, for people and the broker: 1 to 64 characters."),
+    key(
+        "refused_kiosks",
+        Some("[]"),
+        r#"["park-north"]"#,
+        "Kiosks that are stolen or given up: nothing of theirs is taken.",
+    ),
     key("mqtt.broker", None, r#""localhost:8883""#, "Host and port of the MQTT broker (TLS)."),
     key("mqtt.ca", None, r#""ca.pem""#, "The authority that signed the broker's certificate, PEM."),
     key("mqtt.cert", None, r#""centre.pem""#, "The certificate the centre shows the broker, PEM."),
@@ -61,6 +68,8 @@ pub const KEYS: &[Key] = &[
 pub struct CentreConfig {
     /// The name of this instance, for people and the broker: 1 to 64 characters.
     pub instance: String,
+    /// Kiosks that are stolen or given up: nothing of theirs is taken.
+    pub refused_kiosks: Vec<KioskId>,
     /// `[mqtt]`
     pub mqtt: Mqtt,
     /// `[console]`
@@ -146,6 +155,7 @@ impl CentreConfig {
         let instance = r.parsed("instance", "1 to 64 characters", |text| {
             (1..=64).contains(&text.chars().count()).then(|| text.to_owned())
         });
+        let refused_kiosks = r.list("refused_kiosks", "names of kiosks", |text| text.parse().ok()).unwrap_or_default();
         let broker = r.parsed("mqtt.broker", "\"host:port\"", host_and_port);
         let (mqtt_ca, mqtt_identity) = (r.path("mqtt.ca"), identity(r, "mqtt"));
         let console = console(r);
@@ -158,6 +168,7 @@ impl CentreConfig {
         let (host, port) = broker.expect(noted);
         Ok(Self {
             instance: instance.expect(noted),
+            refused_kiosks,
             mqtt: Mqtt { host, port, ca: mqtt_ca, identity: mqtt_identity },
             console: console.expect(noted),
             delivery: Delivery { listen: delivery_listen.expect(noted), ca: delivery_ca, identity: delivery_identity },
@@ -283,6 +294,7 @@ archive = "archive"
             ("port = 5004", "port = 5004\nudp = false\ntcp = false", "/etc/sos/centre.toml:20: media.udp: udp and tcp"),
             ("instance = \"astana-1\"", "instance = \"\"", "/etc/sos/centre.toml:1: instance: expected 1 to 64"),
             ("database = \"centre.sqlite\"\n", "", "/etc/sos/centre.toml: store.database: missing; for example \""),
+            ("[mqtt]", "refused_kiosks = [\"A B\"]\n[mqtt]", "/etc/sos/centre.toml:2: refused_kiosks: expected names"),
             ("[store]", "[store", "/etc/sos/centre.toml:20: "),
         ];
         for (from, to, expected) in cases {

@@ -23,6 +23,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(11);
 /// Connect, TLS and CONNACK together.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// While nobody is subscribed, one of the messages that somebody must hear is sent again this often.
+const ASK_AGAIN: Duration = Duration::from_secs(3);
 /// Requests rumqttc holds.
 const REQUESTS: usize = 128;
 
@@ -75,8 +77,8 @@ async fn wait(pause: Duration, posts: &mut mpsc::Receiver<Post>, outbox: &mut Ou
             () = &mut until => return true,
             post = posts.recv() => match post {
                 None => return false,
-                Some(post) if post.kind == Kind::Kept => outbox.push(post),
-                Some(_) => {}
+                Some(post) if post.kind == Kind::Fresh => {}
+                Some(post) => outbox.push(post),
             },
         }
     }
@@ -162,6 +164,7 @@ impl Connection {
         happenings: &mpsc::Sender<Happening>,
     ) -> End {
         let mut watch = tokio::time::interval(Duration::from_millis(500));
+        let mut ask = tokio::time::interval(ASK_AGAIN);
         loop {
             tokio::select! {
                 event = self.events.recv() => match event {
@@ -181,6 +184,10 @@ impl Connection {
                         return End::Lost("nobody listens any more".to_owned());
                     },
                 },
+                _ = ask.tick() => {
+                    outbox.ask_again();
+                    self.drain(outbox);
+                }
                 _ = watch.tick() => if let Some(why) = self.overdue() { return End::Lost(why) },
             }
         }
@@ -234,7 +241,11 @@ impl Connection {
                 if !matches!(ack.reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers) {
                     warn!(packet = ack.pkid, reason = ?ack.reason, "mqtt: the broker did not take a message");
                 }
-                outbox.acknowledged(ack.pkid);
+                if ack.reason == PubAckReason::NoMatchingSubscribers {
+                    outbox.unheard(ack.pkid);
+                } else {
+                    outbox.acknowledged(ack.pkid);
+                }
                 self.drain(outbox);
                 Ok(())
             }
@@ -288,7 +299,7 @@ impl Connection {
     /// Sends it, keeps it, or drops it. What is to be told of it.
     fn post(&mut self, post: Post, outbox: &mut Outbox) -> Option<Happening> {
         let mark = match post.kind {
-            Kind::Kept => {
+            Kind::Kept | Kind::Heard => {
                 outbox.push(post);
                 self.drain(outbox);
                 return None;

@@ -17,7 +17,7 @@ use crate::tls::ClientFiles;
 
 /// Messages that may wait between [`Client::publish`] and the line's task.
 const COMMANDS: usize = 256;
-/// Kept messages that may wait for the broker; the oldest is dropped, and counted, beyond.
+/// Kept messages that may wait for the broker; beyond, the oldest that is not under way is dropped, and counted.
 const OUTBOX: usize = 1024;
 
 /// How to reach a broker and what to say at every connection.
@@ -76,6 +76,8 @@ pub enum Kind {
     Marked(u64),
     /// Kept in a bounded outbox and sent again until the broker has it (QoS 1).
     Kept,
+    /// As [`Kind::Kept`], and until somebody has been subscribed when the broker took it: for what is said once.
+    Heard,
 }
 
 /// The message was not taken: too many wait already, or it is too large to be read by anyone.

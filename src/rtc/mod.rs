@@ -5,20 +5,22 @@
 //! stream go on without a seam while its source changes. Payloads are RTP: GStreamer and the browser
 //! packetise and depacketise, nothing is taken apart on the way.
 
+mod candidates;
 mod h264;
 mod rebase;
 mod session;
+mod sites;
 mod sockets;
 
 use std::sync::Arc;
 
 pub use crate::wire::Medium;
+pub use candidates::{dialled_candidate, own_addresses, tcp_candidates, udp_candidates};
 pub use h264::starts_key_frame;
 pub use rebase::Rebase;
 pub use session::{Happening, Session, SessionError};
-pub use sockets::{
-    Datagram, Incoming, Opening, Sockets, SocketsError, dialled_candidate, tcp_candidates, udp_candidates,
-};
+pub use sites::site;
+pub use sockets::{Datagram, Incoming, Opening, Sockets, SocketsError};
 
 /// One RTP packet without what belongs to a single hop (SSRC, payload type, extensions).
 #[derive(Debug, Clone, PartialEq, Eq)]

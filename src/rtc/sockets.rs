@@ -18,14 +18,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::debug;
 
+use super::candidates::tcp_candidate;
+use super::sites::{MAX_TCP, Sites};
+
 /// Datagrams that may wait for the owner.
 const INBOX: usize = 2048;
 /// Datagrams that may wait for one TCP connection.
 const TCP_QUEUE: usize = 256;
 /// Largest datagram read.
 const LARGEST: usize = 2048;
-/// TCP connections at once; more are refused.
-const MAX_TCP: usize = 512;
 /// A dial that takes longer has failed.
 const DIAL_WITHIN: Duration = Duration::from_secs(3);
 
@@ -76,7 +77,7 @@ pub struct SocketsError {
     /// "udp" or "tcp".
     protocol: &'static str,
     /// Which address.
-    address: SocketAddr,
+    pub address: SocketAddr,
     /// Why.
     source: io::Error,
 }
@@ -101,9 +102,18 @@ pub struct Opening<'a> {
 pub struct Sockets {
     udp: HashMap<SocketAddr, Udp>,
     listening: Vec<SocketAddr>,
-    streams: HashMap<(SocketAddr, SocketAddr), mpsc::Sender<Vec<u8>>>,
+    /// By this side's and the other side's address.
+    streams: HashMap<(SocketAddr, SocketAddr), Stream>,
     inbox: mpsc::Sender<Incoming>,
-    tasks: Vec<JoinHandle<()>>,
+    /// What accepts at each address that is open.
+    bound: HashMap<IpAddr, Vec<JoinHandle<()>>>,
+    dials: Vec<JoinHandle<()>>,
+}
+
+/// A TCP connection; it ends when this is dropped, once what waits has gone out.
+struct Stream {
+    queue: mpsc::Sender<Vec<u8>>,
+    since: Instant,
 }
 
 /// A UDP socket and the task that reads it; closed when dropped.
@@ -120,7 +130,7 @@ impl Drop for Udp {
 
 impl Drop for Sockets {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.bound.values().flatten().chain(&self.dials).for_each(JoinHandle::abort);
     }
 }
 
@@ -131,11 +141,18 @@ impl Sockets {
     /// [`SocketsError`] names the address; lenient, the last one of which none could be had.
     pub async fn open(opening: &Opening<'_>) -> Result<(Self, mpsc::Receiver<Incoming>), SocketsError> {
         let (inbox, incoming) = mpsc::channel(INBOX);
-        let mut sockets =
-            Self { udp: HashMap::new(), listening: vec![], streams: HashMap::new(), inbox, tasks: vec![] };
+        let mut sockets = Self {
+            udp: HashMap::new(),
+            listening: vec![],
+            streams: HashMap::new(),
+            inbox,
+            bound: HashMap::new(),
+            dials: vec![],
+        };
         let mut refused = None;
         for &ip in opening.addresses {
-            if let Err(error) = sockets.open_one(SocketAddr::new(ip, opening.port), opening).await {
+            if let Err(error) = sockets.bind(ip, opening).await {
+                sockets.unbind(ip);
                 if !opening.lenient {
                     return Err(error);
                 }
@@ -149,15 +166,39 @@ impl Sockets {
         }
     }
 
-    async fn open_one(&mut self, address: SocketAddr, opening: &Opening<'_>) -> Result<(), SocketsError> {
-        let fail = |protocol| move |source| SocketsError { protocol, address, source };
+    /// Opens what is new among the addresses, closes what is not among them any more. An address that cannot be
+    /// bound, perhaps not yet, is left out and given back; the next call tries it again.
+    pub async fn follow(&mut self, opening: &Opening<'_>) -> Vec<SocketsError> {
+        let gone: Vec<IpAddr> = self.bound.keys().copied().filter(|ip| !opening.addresses.contains(ip)).collect();
+        gone.into_iter().for_each(|ip| self.unbind(ip));
+        let mut failed = vec![];
+        for &ip in opening.addresses {
+            if !self.bound.contains_key(&ip)
+                && let Err(error) = self.bind(ip, opening).await
+            {
+                self.unbind(ip);
+                failed.push(error);
+            }
+        }
+        failed
+    }
+
+    async fn bind(&mut self, ip: IpAddr, opening: &Opening<'_>) -> Result<(), SocketsError> {
+        let address = SocketAddr::new(ip, opening.port);
         if opening.udp {
-            self.open_udp(address).await.map_err(fail("udp"))?;
+            self.open_udp(address).await.map_err(|source| SocketsError { protocol: "udp", address, source })?;
         }
         if opening.tcp_listen {
-            self.listen(address).await.map_err(fail("tcp"))?;
+            self.listen(address).await.map_err(|source| SocketsError { protocol: "tcp", address, source })?;
         }
         Ok(())
+    }
+
+    fn unbind(&mut self, ip: IpAddr) {
+        self.bound.remove(&ip).iter().flatten().for_each(JoinHandle::abort);
+        self.udp.retain(|local, _| local.ip() != ip);
+        self.listening.retain(|local| local.ip() != ip);
+        self.streams.retain(|(local, _), _| local.ip() != ip);
     }
 
     async fn open_udp(&mut self, address: SocketAddr) -> io::Result<()> {
@@ -165,6 +206,7 @@ impl Sockets {
         let local = socket.local_addr()?;
         let reader = tokio::spawn(read_udp(Arc::clone(&socket), local, self.inbox.clone()));
         self.udp.insert(local, Udp { socket, reader });
+        self.bound.entry(address.ip()).or_default();
         Ok(())
     }
 
@@ -184,7 +226,8 @@ impl Sockets {
     async fn listen(&mut self, address: SocketAddr) -> io::Result<()> {
         let listener = TcpListener::bind(address).await?;
         self.listening.push(listener.local_addr()?);
-        self.tasks.push(tokio::spawn(accept(listener, self.inbox.clone())));
+        let accepting = tokio::spawn(accept(listener, self.inbox.clone()));
+        self.bound.entry(address.ip()).or_default().push(accepting);
         Ok(())
     }
 
@@ -200,9 +243,9 @@ impl Sockets {
 
     /// Dials a TCP candidate of the other side; [`Incoming::Open`] comes if it stands.
     pub fn dial(&mut self, remote: SocketAddr) {
-        self.tasks.retain(|task| !task.is_finished());
+        self.dials.retain(|task| !task.is_finished());
         let inbox = self.inbox.clone();
-        self.tasks.push(tokio::spawn(async move {
+        self.dials.push(tokio::spawn(async move {
             match tokio::time::timeout(DIAL_WITHIN, TcpStream::connect(remote)).await {
                 Ok(Ok(stream)) => serve_tcp(stream, true, inbox).await,
                 Ok(Err(error)) => debug!(%remote, %error, "ice-tcp: not connected"),
@@ -217,7 +260,8 @@ impl Sockets {
             Incoming::Datagram(_) => {}
             Incoming::Open { local, remote, queue, .. } => {
                 if self.streams.len() < MAX_TCP {
-                    self.streams.insert((*local, *remote), queue.clone());
+                    let stream = Stream { queue: queue.clone(), since: Instant::now() };
+                    self.streams.insert((*local, *remote), stream);
                 }
             }
             Incoming::Closed { local, remote } => {
@@ -236,57 +280,29 @@ impl Sockets {
                 }
             }
             Protocol::Tcp => {
-                if let Some(queue) = self.streams.get(&(transmit.source, transmit.destination)) {
-                    let _ = queue.try_send(transmit.contents.into());
+                if let Some(stream) = self.streams.get(&(transmit.source, transmit.destination)) {
+                    let _ = stream.queue.try_send(transmit.contents.into());
                 }
             }
             Protocol::SslTcp | Protocol::Tls => {}
         }
     }
 
+    /// Ends one TCP connection.
+    pub fn hang_up_one(&mut self, local: SocketAddr, remote: SocketAddr) {
+        self.streams.remove(&(local, remote));
+    }
+
+    /// Ends the TCP connections that have stood for `patience` and are nobody's; `known` is asked with this side's and
+    /// the other side's address.
+    pub fn hang_up_strangers(&mut self, patience: Duration, known: impl Fn(SocketAddr, SocketAddr) -> bool) {
+        self.streams.retain(|(local, remote), stream| stream.since.elapsed() < patience || known(*local, *remote));
+    }
+
     /// Drops every TCP connection, for a session that starts over.
     pub fn hang_up(&mut self) {
         self.streams.clear();
     }
-}
-
-/// The candidate of a dialled TCP connection.
-#[must_use]
-pub fn dialled_candidate(local: SocketAddr) -> Option<Candidate> {
-    tcp_candidate(local, TcpType::Active)
-}
-
-fn tcp_candidate(address: SocketAddr, role: TcpType) -> Option<Candidate> {
-    Candidate::builder().tcp().host(address).tcptype(role).build().ok()
-}
-
-/// Addresses of the passive TCP candidates in a session description.
-#[must_use]
-pub fn tcp_candidates(sdp: &str) -> Vec<SocketAddr> {
-    candidates(sdp, |protocol, line| protocol.eq_ignore_ascii_case("tcp") && line.contains("tcptype passive"))
-}
-
-/// Addresses of the UDP candidates in a session description.
-#[must_use]
-pub fn udp_candidates(sdp: &str) -> Vec<SocketAddr> {
-    candidates(sdp, |protocol, _| protocol.eq_ignore_ascii_case("udp"))
-}
-
-/// Addresses of the candidates that fit by their protocol and their line; each once.
-fn candidates(sdp: &str, fits: impl Fn(&str, &str) -> bool) -> Vec<SocketAddr> {
-    let mut found: Vec<SocketAddr> = sdp
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("a=candidate:"))
-        .filter_map(|line| {
-            let mut words = line.split_ascii_whitespace();
-            let protocol = words.nth(2)?;
-            let (ip, port) = (words.nth(1)?, words.next()?);
-            fits(protocol, line).then(|| Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?)))?
-        })
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    found
 }
 
 async fn read_udp(socket: Arc<UdpSocket>, local: SocketAddr, inbox: mpsc::Sender<Incoming>) {
@@ -308,14 +324,14 @@ async fn read_udp(socket: Arc<UdpSocket>, local: SocketAddr, inbox: mpsc::Sender
 }
 
 async fn accept(listener: TcpListener, inbox: mpsc::Sender<Incoming>) {
-    let room = Arc::new(tokio::sync::Semaphore::new(MAX_TCP));
+    let sites = Arc::new(Sites::default());
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, from)) = listener.accept().await else {
             // Out of descriptors: wait for some to come back rather than spin.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
+        let Some(place) = sites.place(from.ip()) else { continue };
         let inbox = inbox.clone();
         tokio::spawn(async move {
             serve_tcp(stream, false, inbox).await;

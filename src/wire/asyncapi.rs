@@ -152,7 +152,7 @@ impl Maker {
             "operations": self.operations,
             "components": {
                 "parameters": {
-                    "kioskId": { "description": "1 to 32 of a-z, 0-9 and '-': the common name of its certificate." },
+                    "kioskId": { "description": "1 to 32 of a-z, 0-9 and '-', not centre: the common name of its certificate." },
                 },
                 "messages": self.messages,
                 "schemas": schemas,

@@ -75,14 +75,18 @@ impl SessionId {
     }
 }
 
-/// A kiosk's name: 1 to 32 of `a-z`, `0-9` and `-`. It is the CN of its certificate and a level of its topics.
+/// The CN of the centre's own certificate: a kiosk of that name would be the centre to the broker.
+const CENTRE: &str = "centre";
+
+/// A kiosk's name: 1 to 32 of `a-z`, `0-9` and `-`, not `centre`. It is the CN of its certificate and a level of its
+/// topics.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-pub struct KioskId(#[schemars(regex(pattern = r"^[a-z0-9-]{1,32}$"))] String);
+pub struct KioskId(#[schemars(regex(pattern = r"^(?!centre$)[a-z0-9-]{1,32}$"))] String);
 
 /// A name that is not a kiosk's.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a kiosk id is 1 to 32 of a-z, 0-9 and '-', found {found:?}")]
+#[error("a kiosk id is 1 to 32 of a-z, 0-9 and '-', and not \"centre\", found {found:?}")]
 pub struct BadKioskId {
     /// What was given.
     pub found: String,
@@ -100,6 +104,7 @@ impl FromStr for KioskId {
     type Err = BadKioskId;
     fn from_str(text: &str) -> Result<Self, BadKioskId> {
         let fits = (1..=32).contains(&text.len())
+            && text != CENTRE
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if fits { Ok(Self(text.to_owned())) } else { Err(BadKioskId { found: text.chars().take(64).collect() }) }
     }

@@ -4,13 +4,19 @@
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use sos::centre::settings::Room;
 use sos::wire::IncidentId;
 use sos::wire::delivery::{
     DURATION_HEADER, Inventory, Receipt, SHA256_HEADER, START_HEADER, fragment_path, recording_path, sealed_path,
 };
 use sos::wire::limits::MAX_FRAGMENT;
 
-use crate::place::{Centre, Kiosk, Place};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::place::{Centre, Kiosk, Place, REFUSED, identity_of, soon};
 
 const NO_BROKER: u16 = 1;
 
@@ -162,6 +168,17 @@ async fn a_kiosk_delivers_only_its_own() {
 }
 
 #[tokio::test]
+async fn nothing_is_taken_of_a_kiosk_that_was_stolen() {
+    let place = Place::new(&REFUSED, NO_BROKER).await;
+    let centre = place.start().await;
+    let stolen = centre.kiosk(REFUSED[0]);
+    assert_eq!(put(&stolen, IncidentId::fresh(), 0, b"header").await.status(), 403);
+    assert_eq!(seal(&stolen, IncidentId::fresh(), 1).await.status(), 403);
+    assert!(files(&centre).is_empty());
+    centre.stop().await;
+}
+
+#[tokio::test]
 async fn malformed_deliveries_are_refused_and_harmless() {
     let place = Place::new(&["north"], NO_BROKER).await;
     let centre = place.start().await;
@@ -215,6 +232,63 @@ async fn a_fragment_that_is_too_large_is_refused() {
     // The connection is closed with the answer, which a client still sending may miss.
     assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() == 413));
     assert_eq!(inventory(&kiosk, id).await.have, [1]);
+    centre.stop().await;
+}
+
+/// The head of a delivery whose body does not come.
+async fn stall(centre: &Centre, kiosk: &str) -> TlsStream<TcpStream> {
+    let config = sos::tls::client(&centre.dir.join("ca.pem"), Some(&identity_of(&centre.dir, kiosk))).unwrap();
+    let tcp = TcpStream::connect(centre.at.delivery).await.unwrap();
+    let mut tls = TlsConnector::from(config).connect("localhost".try_into().unwrap(), tcp).await.unwrap();
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n{SHA256_HEADER}: {}\r\n{START_HEADER}: 1\r\n\
+         {DURATION_HEADER}: 1\r\n\r\n",
+        fragment_path(IncidentId::fresh(), 1),
+        sha256(b"")
+    );
+    tls.write_all(head.as_bytes()).await.unwrap();
+    // A piece of the body: its turn has come, if it gets one.
+    tls.write_all(&[7; 1000]).await.unwrap();
+    tls
+}
+
+#[tokio::test]
+async fn a_kiosk_that_sends_slowly_takes_nobody_s_turn() {
+    let place = Place::new(&["north", "south"], NO_BROKER).await;
+    let centre = place.start().await;
+    let mut stalled = vec![];
+    for _ in 0..40 {
+        stalled.push(stall(&centre, "north").await);
+    }
+    let answer = soon("the receipt", put(&centre.kiosk("south"), IncidentId::fresh(), 0, b"header")).await;
+    assert_eq!(answer.status(), 200);
+    drop(stalled);
+    centre.stop().await;
+}
+
+#[tokio::test]
+async fn recordings_leave_the_disk_to_the_alarms() {
+    let place = Place::new(&["north"], NO_BROKER).await;
+    let centre = place.start_with(Room { reserve: u64::MAX, ..Room::default() }).await;
+    let kiosk = centre.kiosk("north");
+    for index in 0..2 {
+        assert_eq!(put(&kiosk, IncidentId::fresh(), index, b"header").await.status(), 507);
+    }
+    centre.journal_says("centre: no recordings are taken: the disk is nearly full").await;
+    assert!(files(&centre).is_empty());
+    centre.stop().await;
+}
+
+#[tokio::test]
+async fn a_kiosk_cannot_fill_the_disk_with_incidents_that_never_were() {
+    let place = Place::new(&["north", "south"], NO_BROKER).await;
+    let centre = place.start_with(Room { unknown: 1000, ..Room::default() }).await;
+    let kiosk = centre.kiosk("north");
+    for index in 0..2 {
+        assert_eq!(put(&kiosk, IncidentId::fresh(), index, &[7; 600]).await.status(), 200);
+    }
+    assert_eq!(put(&kiosk, IncidentId::fresh(), 0, b"one more").await.status(), 507);
+    assert_eq!(put(&centre.kiosk("south"), IncidentId::fresh(), 0, b"header").await.status(), 200);
     centre.stop().await;
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sos::centre::gateway::GatewaySettings;
 use sos::centre::password;
 use sos::centre::run::{Addresses, run};
-use sos::centre::settings::{Broker, Listen, Settings};
+use sos::centre::settings::{Broker, Listen, Room, Settings};
 use sos::centre::store::accounts::{self, Account, Role};
 use sos::centre::store::{Store, incidents};
 use sos::tls::{self, Identity};
@@ -24,6 +24,8 @@ use tokio::time::timeout;
 
 /// Nothing in these tests takes longer.
 pub const BOUND: Duration = Duration::from_secs(20);
+/// What every centre here refuses.
+pub const REFUSED: [&str; 1] = ["stolen"];
 pub const PASSWORD: &str = "a long password";
 
 /// Files of a centre: keys, configuration, database.
@@ -82,10 +84,16 @@ impl Place {
     }
 
     pub async fn start(&self) -> Centre {
+        self.start_with(Room::default()).await
+    }
+
+    /// With so much room for recordings.
+    pub async fn start_with(&self, room: Room) -> Centre {
         let dir = self.dir.path().to_owned();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let settings = Settings {
             instance: "test".to_owned(),
+            refused_kiosks: REFUSED.iter().map(|kiosk| kiosk.parse().unwrap()).collect(),
             broker: Broker {
                 host: "localhost".to_owned(),
                 port: self.broker_port,
@@ -99,6 +107,7 @@ impl Place {
             gateway: GatewaySettings { addresses: vec![any.ip()], port: 0, advertise: vec![], udp: true, tcp: true },
             database: dir.join("centre.sqlite"),
             archive: dir.join("archive").display().to_string(),
+            room,
         };
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = oneshot::channel();

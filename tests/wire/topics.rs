@@ -32,9 +32,16 @@ proptest! {
     #[test]
     fn only_a_kiosk_id_is_one(text in ".{0,40}") {
         let fits = !text.is_empty() && text.len() <= 32
+            && text != "centre"
             && text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'));
         prop_assert_eq!(text.parse::<KioskId>().is_ok(), fits);
     }
+}
+
+#[test]
+fn no_kiosk_is_the_centre_to_the_broker() {
+    assert!("centre".parse::<KioskId>().is_err(), "the ACL gives this name every kiosk's topics");
+    assert!("centre-park".parse::<KioskId>().is_ok());
 }
 
 #[test]

@@ -2,12 +2,7 @@
 
 use std::net::IpAddr;
 
-/// Every address of this machine another one could reach, and loopback for a centre on the same machine.
+/// Those of this machine; none where the system does not tell them.
 pub(super) fn own_addresses() -> Vec<IpAddr> {
-    let Ok(interfaces) = if_addrs::get_if_addrs() else { return vec![] };
-    let mut addresses: Vec<IpAddr> =
-        interfaces.into_iter().filter(|interface| !interface.is_link_local()).map(|interface| interface.ip()).collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    addresses
+    crate::rtc::own_addresses().unwrap_or_default()
 }

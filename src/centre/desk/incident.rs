@@ -2,9 +2,9 @@
 
 use crate::centre::gateway::PageId;
 use crate::centre::page::{IncidentView, RecordingView};
-use crate::wire::KioskId;
 use crate::wire::down::{OrderKind, Standing};
 use crate::wire::up::{Alarm, Mark};
+use crate::wire::{IncidentId, KioskId};
 
 use super::event::Now;
 
@@ -15,8 +15,6 @@ pub struct IncidentRecord {
     pub view: IncidentView,
     /// Centre's wall clock minus the kiosk's, as far as it is known, microseconds.
     pub clock_offset_us: Option<i64>,
-    /// Whether the kiosk has carried out the close.
-    pub kiosk_closed: bool,
 }
 
 /// How far an incident is durable.
@@ -84,10 +82,11 @@ impl Incident {
             presses: alarm.presses.max(1),
             verdict: None,
             note: String::new(),
+            kiosk_closed: false,
             timing,
             recording: RecordingView::default(),
         };
-        let record = IncidentRecord { view, clock_offset_us: offset_us, kiosk_closed: false };
+        let record = IncidentRecord { view, clock_offset_us: offset_us };
         Self::new(record, Kept::Asked)
     }
 
@@ -95,14 +94,20 @@ impl Incident {
         self.record.view.standing != Standing::Closed
     }
 
+    /// Whether the call is on: open here and not over at the kiosk.
+    pub fn is_on(&self) -> bool {
+        self.is_open() && !self.record.view.kiosk_closed
+    }
+
     /// As officers see it: every instant on the centre's clock.
     pub fn view(&self) -> IncidentView {
         self.record.shown()
     }
 
-    pub fn stands(&self) -> OrderKind {
+    /// How it stands, for the kiosk, which may know it by another id.
+    pub fn stands(&self, incident: IncidentId) -> OrderKind {
         let view = &self.record.view;
-        OrderKind::Stands { incident: view.id, standing: view.standing, verdict: view.verdict }
+        OrderKind::Stands { incident, standing: view.standing, verdict: view.verdict }
     }
 
     /// Notes an instant of the call; the first value stands. Tells whether it was the first.

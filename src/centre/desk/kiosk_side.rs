@@ -33,9 +33,9 @@ impl Desk {
             known.offset_us
         });
         let offer = alarm.offer.take();
-        match self.incidents.get(&alarm.incident) {
+        match self.incidents.get(&self.known_as(&kiosk, alarm.incident)) {
             Some(known) if known.record.view.kiosk != kiosk => return turn.reject(&kiosk, Rejection::Foreign),
-            Some(_) => self.alarm_again(&alarm, turn),
+            Some(_) => self.alarm_again(&kiosk, &alarm, turn),
             None => {
                 let offset = offset.or_else(|| guess_offset(&alarm, age_us, synced, turn.now.wall_us));
                 if !self.open(&kiosk, &alarm, offset, turn) {
@@ -51,12 +51,23 @@ impl Desk {
         }
     }
 
-    /// Opens an incident: shown at once, the store asked at the same time. Tells whether it was.
+    /// The incident here that a kiosk means by `id`.
+    pub(super) fn known_as(&self, kiosk: &KioskId, id: IncidentId) -> IncidentId {
+        let joined = self.kiosks.get(kiosk).and_then(|known| known.joined).filter(|(theirs, _)| *theirs == id);
+        joined.map_or(id, |(_, ours)| ours)
+    }
+
+    /// Opens an incident: shown at once, the store asked at the same time. Tells whether the alarm was taken.
     fn open(&mut self, kiosk: &KioskId, alarm: &Alarm, offset: Option<i64>, turn: &mut Turn) -> bool {
-        let open = self.incidents.values().filter(|i| i.is_open() && i.record.view.kiosk == *kiosk).count();
-        if open >= OPEN_PER_KIOSK || !self.kiosks.contains_key(kiosk) {
+        let open = self.incidents.values().filter(|i| i.is_on() && i.record.view.kiosk == *kiosk).count();
+        if !self.kiosks.contains_key(kiosk) {
             turn.reject(kiosk, Rejection::TooMany);
             return false;
+        }
+        if open >= OPEN_PER_KIOSK {
+            turn.reject(kiosk, Rejection::TooMany);
+            self.join_newest(kiosk, alarm, turn);
+            return true;
         }
         let id = alarm.incident;
         let incident = Incident::opened(kiosk.clone(), alarm, offset, turn.now);
@@ -73,16 +84,28 @@ impl Desk {
         true
     }
 
+    /// Nobody who presses is refused: the press is one more of the newest incident that is on.
+    fn join_newest(&mut self, kiosk: &KioskId, alarm: &Alarm, turn: &mut Turn) {
+        let Some(newest) = self.open_at(kiosk) else { return };
+        if let Some(known) = self.kiosks.get_mut(kiosk) {
+            known.joined = Some((alarm.incident, newest));
+        }
+        let before = self.incidents.get(&newest).map_or(0, |i| i.record.view.presses);
+        self.pressed(newest, before.saturating_add(alarm.presses.max(1)), turn);
+        self.alarm_again(kiosk, alarm, turn);
+    }
+
     /// A resend, or a further press of an incident that is known.
-    fn alarm_again(&mut self, alarm: &Alarm, turn: &mut Turn) {
-        self.pressed(alarm.incident, alarm.presses, turn);
-        let Some(incident) = self.incidents.get_mut(&alarm.incident) else { return };
-        let (kiosk, standing) = (incident.record.view.kiosk.clone(), incident.record.view.standing);
+    fn alarm_again(&mut self, kiosk: &KioskId, alarm: &Alarm, turn: &mut Turn) {
+        let id = self.known_as(kiosk, alarm.incident);
+        self.pressed(id, alarm.presses, turn);
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        let (kiosk, standing) = (kiosk.clone(), incident.record.view.standing);
         match incident.kept {
             Kept::Yes => {
                 turn.push(Effect::Ack { kiosk, incident: alarm.incident, standing });
                 if standing != Standing::Waiting {
-                    self.order(alarm.incident, turn);
+                    self.order(id, turn);
                 }
             }
             // The acknowledgement under way answers this one too.
@@ -163,6 +186,7 @@ impl Desk {
     }
 
     pub(super) fn state(&mut self, kiosk: KioskId, state: KioskState, turn: &mut Turn) {
+        let new = !self.kiosks.contains_key(&kiosk);
         let Some(known) = self.meet(&kiosk, turn) else { return };
         let mut version = state.version;
         shorten(&mut version, 64);
@@ -171,6 +195,7 @@ impl Desk {
         let changed = known.view.place != place || known.view.version != version;
         known.view.place = place;
         known.view.version = version;
+        let died = !state.online && known.view.alive;
         if !state.online {
             known.view.alive = false;
             known.beat_at = None;
@@ -178,7 +203,10 @@ impl Desk {
         if changed {
             turn.push(Effect::SaveKiosk(Box::new(known.view.clone())));
         }
-        self.show_kiosk(&kiosk, turn);
+        // Every kiosk's retained state comes again with every connection to the broker.
+        if new || changed || died {
+            self.show_kiosk(&kiosk, turn);
+        }
         if state.online {
             self.say_standings(&kiosk, turn, |_| true);
         }
@@ -277,7 +305,7 @@ impl Desk {
             .incidents
             .iter()
             .filter(|(_, i)| i.record.view.kiosk == *kiosk && i.kept == Kept::Yes)
-            .filter(|(_, i)| !i.record.kiosk_closed && due(i))
+            .filter(|(_, i)| !i.record.view.kiosk_closed && due(i))
             .map(|(id, _)| *id)
             .collect();
         for id in ids {

@@ -22,6 +22,8 @@ pub(super) struct Kiosk {
     pub shown_at: u64,
     /// The session of the offer that came inside an alarm, so that a resend does not offer it again.
     pub offered: Option<SessionId>,
+    /// The kiosk's newest incident that had no room of its own, and the one here that it joined.
+    pub joined: Option<(IncidentId, IncidentId)>,
     /// The last test call that is over.
     pub tested: Option<IncidentId>,
 }
@@ -47,7 +49,7 @@ impl Kiosk {
     pub fn restored(view: KioskView) -> Self {
         let view = KioskView { alive: false, leg_up: false, faults: Vec::new(), outputs: Vec::new(), ..view };
         let view = KioskView { testing: false, last_test: None, proved: false, ..view };
-        Self { view, offset_us: None, beat_at: None, shown_at: 0, offered: None, tested: None }
+        Self { view, offset_us: None, beat_at: None, shown_at: 0, offered: None, joined: None, tested: None }
     }
 }
 

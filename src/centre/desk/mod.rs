@@ -102,7 +102,7 @@ impl Desk {
         for record in incidents {
             let mut incident = Incident::new(record, Kept::Yes);
             let view = &incident.record.view;
-            if incident.is_open() {
+            if incident.is_on() {
                 turn.gateway(GatewayCommand::Alarm { kiosk: view.kiosk.clone(), open: true });
             }
             if matches!(view.standing, Standing::Answered | Standing::OnHold) {
@@ -200,7 +200,11 @@ impl Desk {
             incident.ordered_at = turn.now.mono_us;
             incident.orders = incident.orders.saturating_add(1);
             let kiosk = incident.record.view.kiosk.clone();
-            turn.push(Effect::Order { kiosk, what: incident.stands() });
+            turn.push(Effect::Order { kiosk: kiosk.clone(), what: incident.stands(id) });
+            let joined = self.kiosks.get(&kiosk).and_then(|known| known.joined).filter(|(_, ours)| *ours == id);
+            if let Some((theirs, _)) = joined {
+                turn.push(Effect::Order { kiosk, what: incident.stands(theirs) });
+            }
         }
     }
 
@@ -215,12 +219,12 @@ impl Desk {
     }
 
     fn is_alarmed(&self, kiosk: &KioskId) -> bool {
-        self.incidents.values().any(|incident| incident.is_open() && incident.record.view.kiosk == *kiosk)
+        self.incidents.values().any(|incident| incident.is_on() && incident.record.view.kiosk == *kiosk)
     }
 
-    /// The incident that is open at a kiosk, the latest press if there is more than one.
+    /// The incident that is on at a kiosk, the latest press if there is more than one.
     fn open_at(&self, kiosk: &KioskId) -> Option<IncidentId> {
-        let open = self.incidents.values().filter(|i| i.is_open() && i.record.view.kiosk == *kiosk);
+        let open = self.incidents.values().filter(|i| i.is_on() && i.record.view.kiosk == *kiosk);
         open.map(|i| &i.record.view).max_by_key(|view| (view.pressed_wall_us, view.id)).map(|view| view.id)
     }
 
@@ -230,7 +234,7 @@ impl Desk {
             .incidents
             .values()
             .filter(|incident| !incident.is_open() && incident.kept == Kept::Yes && incident.unsaved.is_none())
-            .map(|i| (i.record.view.pressed_wall_us, i.record.view.id, i.record.kiosk_closed))
+            .map(|i| (i.record.view.pressed_wall_us, i.record.view.id, i.record.view.kiosk_closed))
             .collect();
         closed.sort_unstable();
         for (rank, (_, id, kiosk_closed)) in closed.into_iter().rev().enumerate() {

@@ -88,16 +88,12 @@ impl Desk {
             return Err(format!("you are talking in {own}: hold or close it first"));
         }
         let Some(known) = self.pages.get(&page) else { return Ok(()) };
-        let (officer, before) = (known.officer.clone(), known.watching);
         if let Some(id) = incident {
             if !known.on_duty {
                 return Err("go on duty first".to_owned());
             }
             if !self.incidents.get(&id).is_some_and(super::Incident::is_open) {
                 return Err("there is no such open incident".to_owned());
-            }
-            if before != incident {
-                turn.audit(officer, "watches", Some(id));
             }
         }
         self.set_watching(page, incident, turn);

@@ -77,6 +77,9 @@ impl Desk {
     pub(super) fn vanish(&mut self, page: PageId, turn: &mut Turn) {
         let Some(gone) = self.pages.remove(&page) else { return };
         turn.gateway(GatewayCommand::PageGone { page });
+        if gone.on_duty {
+            turn.audit(gone.officer.clone(), "off duty: the page is gone", None);
+        }
         self.tell_duty(turn);
         // The same officer's page that connected after this one fell silent is this one come back.
         let successor = self
@@ -125,6 +128,9 @@ impl Desk {
         let Some(known) = self.pages.get_mut(&page) else { return };
         if known.watching != incident {
             known.watching = incident;
+            if incident.is_some() {
+                turn.audit(known.officer.clone(), "watches", incident);
+            }
             turn.page(page, ToPage::Watching { incident });
         }
         self.carry(page, turn);
@@ -133,7 +139,7 @@ impl Desk {
     /// Tells the gateway what a page's connection carries, if that has changed.
     pub(super) fn carry(&mut self, page: PageId, turn: &mut Turn) {
         let Some(known) = self.pages.get(&page) else { return };
-        let watched = known.watching.and_then(|id| self.incidents.get(&id)).filter(|i| i.is_open());
+        let watched = known.watching.and_then(|id| self.incidents.get(&id)).filter(|i| i.is_on());
         let kiosk = watched.map(|i| i.record.view.kiosk.clone());
         let sound = watched.is_some_and(|i| i.page == Some(page) && i.record.view.standing == Standing::Answered);
         let wanted = (kiosk, sound);

@@ -1,5 +1,6 @@
 //! What comes in during a call: instants of it, further presses, the recording's growth.
 
+use crate::centre::gateway::GatewayCommand;
 use crate::centre::page::RecordingView;
 use crate::wire::limits;
 use crate::wire::up::{IncidentEvent, IncidentReport, Mark, TestOutcome, TestPart, TestReport};
@@ -19,7 +20,7 @@ const KIOSK_MARKS: [Mark; 6] =
 
 impl Desk {
     pub(super) fn report(&mut self, kiosk: &KioskId, report: IncidentEvent, turn: &mut Turn) {
-        let id = report.incident;
+        let id = self.known_as(kiosk, report.incident);
         let heartbeat_offset = self.kiosks.get(kiosk).and_then(|k| k.offset_us);
         let Some(incident) = self.incidents.get_mut(&id) else {
             return turn.reject(kiosk, Rejection::Unknown);
@@ -47,10 +48,15 @@ impl Desk {
             IncidentReport::PressedAgain { presses } => self.pressed(id, presses, turn),
             IncidentReport::Closed => {
                 // It may have ended by itself what is still open here: it need not be told any more then.
-                if !incident.record.kiosk_closed {
-                    incident.record.kiosk_closed = true;
+                if !incident.record.view.kiosk_closed {
+                    incident.record.view.kiosk_closed = true;
+                    let open = incident.is_open();
                     turn.audit(format!("kiosk:{kiosk}"), "the kiosk has ended it", Some(id));
+                    self.show(id, turn);
                     self.save(id, turn);
+                    if open {
+                        self.over_at_kiosk(id, kiosk, turn);
+                    }
                     self.forget_old();
                 }
             }
@@ -61,6 +67,19 @@ impl Desk {
             IncidentReport::RecordingSealed { fragments } => {
                 turn.audit(format!("kiosk:{kiosk}"), format!("recording sealed, {fragments} fragments"), Some(id));
             }
+        }
+    }
+
+    /// The kiosk sends and plays nothing more of what is still open here: nothing of it is carried, and its gate is
+    /// as if it were closed. Officers keep it before them until one closes it.
+    fn over_at_kiosk(&mut self, id: IncidentId, kiosk: &KioskId, turn: &mut Turn) {
+        let watchers: Vec<_> =
+            self.pages.iter().filter(|(_, p)| p.watching == Some(id)).map(|(page, _)| *page).collect();
+        for page in watchers {
+            self.carry(page, turn);
+        }
+        if !self.is_alarmed(kiosk) {
+            turn.gateway(GatewayCommand::Alarm { kiosk: kiosk.clone(), open: false });
         }
     }
 

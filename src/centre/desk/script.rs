@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Desk, Effect, Event, Now};
 use crate::centre::gateway::{GatewayCommand, GatewayEvent};
 use crate::centre::page::{FromPage, RecordingView, ToPage};
-use crate::wire::down::{OrderKind, Verdict};
+use crate::wire::down::{OrderKind, Standing, Verdict};
 use crate::wire::selftest::{CallSeen, TestCall};
 use crate::wire::up::{
     Alarm, ButtonLine, Heartbeat, IncidentEvent, IncidentReport, KioskState, Place, PressOrigin, SessionOffer, SignalUp,
@@ -269,7 +269,8 @@ fn message_text(message: &ToPage) -> String {
             let owner = incident.owner.as_ref().map(|o| format!(" {o}")).unwrap_or_default();
             let fragments = incident.recording.fragments;
             let recording = if fragments > 0 { format!(" {fragments} fragments") } else { String::new() };
-            format!("{} {}{owner}{recording}", letter(incident.id), word(&incident.standing))
+            let ended = if incident.kiosk_closed && incident.standing != Standing::Closed { " ended" } else { "" };
+            format!("{} {}{owner}{recording}{ended}", letter(incident.id), word(&incident.standing))
         }
         ToPage::Kiosk { kiosk } => {
             let leg = if kiosk.leg_up { " leg" } else { "" };

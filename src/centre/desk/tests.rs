@@ -3,6 +3,9 @@
 mod alarms;
 mod calls;
 mod clocks;
+mod crowd;
+mod ended;
+mod journal;
 mod kiosks;
 mod pages;
 mod past;

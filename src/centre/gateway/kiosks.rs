@@ -34,7 +34,10 @@ pub(super) struct Kiosk {
     /// Time stamp of the test call's newest key frame.
     test_key: Option<u32>,
     since_key: VecDeque<Packet>,
+    /// When media last came, or the leg came up.
     heard: Option<Instant>,
+    /// A leg was ended because it said nothing, and no media has come since: ending another would be of no use.
+    ended_silent: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,12 +83,20 @@ impl Kiosk {
             test_key: None,
             since_key: VecDeque::new(),
             heard: None,
+            ended_silent: false,
         }
+    }
+
+    /// The leg is up: what it has to say may come from now on.
+    pub fn connected(&mut self, now: Instant) {
+        self.counters.up = true;
+        self.heard = Some(now);
     }
 
     /// A packet came. True if pages may have it.
     pub fn take(&mut self, packet: &Packet, now: Instant) -> bool {
         self.heard = Some(now);
+        self.ended_silent = false;
         let bytes = packet.payload.len() as u64;
         match self.alarm {
             Alarm::Open { .. } => {
@@ -126,10 +137,14 @@ impl Kiosk {
     pub fn set_alarm(&mut self, open: bool, now: Instant) {
         match (self.alarm, open) {
             (Alarm::Open { .. }, true) | (Alarm::Closed { .. } | Alarm::Test { .. }, false) => {}
-            (Alarm::Test { .. }, true) => self.alarm = Alarm::Open { since: now },
+            (Alarm::Test { .. }, true) => {
+                self.alarm = Alarm::Open { since: now };
+                self.ended_silent = false;
+            }
             (Alarm::Closed { .. }, true) => {
                 self.settle_early(now);
                 self.alarm = Alarm::Open { since: now };
+                self.ended_silent = false;
                 let early = std::mem::take(&mut self.early);
                 self.count(early.packets, early.bytes);
             }
@@ -184,14 +199,13 @@ impl Kiosk {
         }
     }
 
-    /// Whether the leg claims to stand in an alarm but nothing comes; says so once per silence.
+    /// Whether the leg claims to stand in an alarm but nothing comes, and another may mend it. Says so once until
+    /// media comes again: a kiosk without camera and microphone has nothing to send, and its leg carries the voice.
     pub fn silent(&mut self, now: Instant) -> bool {
         let Alarm::Open { since } = self.alarm else { return false };
         let last = self.heard.map_or(since, |heard| heard.max(since));
-        let silent = self.counters.up && now.saturating_duration_since(last) > SILENT;
-        if silent {
-            self.heard = Some(now);
-        }
+        let silent = self.counters.up && !self.ended_silent && now.saturating_duration_since(last) > SILENT;
+        self.ended_silent |= silent;
         silent
     }
 
@@ -287,14 +301,36 @@ mod tests {
         assert_eq!(kiosk.replay().map(VecDeque::len), Some(1));
     }
 
+    fn after(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
+    }
+
     #[test]
-    fn a_leg_that_stands_and_says_nothing_is_found_once_per_silence() {
+    fn a_leg_that_stands_and_says_nothing_is_found_once_until_media_comes_again() {
         let (mut kiosk, start) = (kiosk(), Instant::now());
-        kiosk.counters.up = true;
-        assert!(!kiosk.silent(start + Duration::from_secs(9)), "outside an alarm silence is right");
+        kiosk.connected(start);
+        assert!(!kiosk.silent(after(start, 9)), "outside an alarm silence is right");
+        kiosk.set_alarm(true, after(start, 10));
+        assert!(!kiosk.silent(after(start, 12)));
+        assert!(kiosk.silent(after(start, 14)));
+        // Neither camera nor microphone: the next leg is as silent, and must stand for the officer's voice.
+        kiosk.forget_media();
+        kiosk.connected(after(start, 15));
+        for second in 15..60 {
+            assert!(!kiosk.silent(after(start, second)));
+        }
+        kiosk.take(&picture(1, true), after(start, 60));
+        assert!(!kiosk.silent(after(start, 62)));
+        assert!(kiosk.silent(after(start, 64)), "it could speak, and has ceased to");
+    }
+
+    #[test]
+    fn a_leg_that_comes_up_in_an_alarm_has_its_time_to_speak() {
+        let (mut kiosk, start) = (kiosk(), Instant::now());
         kiosk.set_alarm(true, start);
-        assert!(!kiosk.silent(start + Duration::from_secs(2)));
-        assert!(kiosk.silent(start + Duration::from_secs(4)));
-        assert!(!kiosk.silent(start + Duration::from_secs(5)));
+        kiosk.forget_media();
+        kiosk.connected(after(start, 60));
+        assert!(!kiosk.silent(after(start, 61)), "the silence before it is not its own");
+        assert!(kiosk.silent(after(start, 64)));
     }
 }

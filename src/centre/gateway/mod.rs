@@ -12,6 +12,7 @@ mod kiosks;
 mod loopback;
 mod offers;
 mod pages;
+mod sockets;
 mod task;
 
 use std::net::IpAddr;
@@ -168,7 +169,7 @@ pub struct LegCounters {
 /// Where the gateway listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewaySettings {
-    /// Addresses of this machine, each concrete.
+    /// Addresses of this machine, each concrete; none: every one it has, as they come and go.
     pub addresses: Vec<IpAddr>,
     /// Port for UDP and TCP; 0 lets the system choose.
     pub port: u16,

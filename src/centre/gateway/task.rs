@@ -12,14 +12,17 @@ use tracing::{debug, info, warn};
 
 use super::kiosks::Kiosk;
 use super::pages::Page;
+use super::sockets::{self, FOLLOW_EVERY, Following};
 use super::{GatewayCommand, GatewayEvent, GatewaySettings, LegCounters, PageId};
-use crate::rtc::{self, Datagram, Happening, Incoming, Medium, Opening, Packet, Session, Sockets, SocketsError};
+use crate::rtc::{self, Datagram, Happening, Incoming, Medium, Packet, Session, Sockets, SocketsError};
 use crate::wire::KioskId;
 
 /// Counters, early media and silent legs are looked at this often.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A session that is not connected by then is given up.
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// A TCP connection that no session has claimed by then is hung up.
+const CLAIM_WITHIN: Duration = Duration::from_secs(5);
 /// Incoming handled before the sessions are driven.
 const BATCH: usize = 64;
 
@@ -40,6 +43,8 @@ pub(super) struct Peer {
 
 pub(super) struct Task {
     pub(super) sockets: Sockets,
+    /// None: the settings name the addresses.
+    pub(super) following: Option<Following>,
     pub(super) candidates: Vec<Candidate>,
     pub(super) advertise: Vec<std::net::IpAddr>,
     pub(super) events: mpsc::Sender<GatewayEvent>,
@@ -57,19 +62,13 @@ pub(super) async fn start(
     events: mpsc::Sender<GatewayEvent>,
     shown: Arc<Mutex<Vec<LegCounters>>>,
 ) -> Result<(), SocketsError> {
-    let opening = Opening {
-        addresses: &settings.addresses,
-        port: settings.port,
-        udp: settings.udp,
-        tcp_listen: settings.tcp,
-        lenient: false,
-    };
-    let (sockets, incoming) = Sockets::open(&opening).await?;
+    let (sockets, incoming, following) = sockets::open(&settings).await?;
     let candidates = sockets.candidates();
     info!(candidates = candidates.len(), "gateway: listening");
     rtc::warm_up();
     let task = Task {
         sockets,
+        following,
         candidates,
         advertise: settings.advertise,
         events,
@@ -87,6 +86,7 @@ pub(super) async fn start(
 impl Task {
     async fn run(mut self, mut orders: mpsc::Receiver<GatewayCommand>, mut incoming: mpsc::Receiver<Incoming>) {
         let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut follow = tokio::time::interval(FOLLOW_EVERY);
         loop {
             let wake = self.peers.values().map(|peer| peer.next_drive).min();
             let wake = wake.unwrap_or_else(|| Instant::now() + LOOK_EVERY);
@@ -104,6 +104,7 @@ impl Task {
                 }
                 () = tokio::time::sleep_until(wake.into()) => {}
                 _ = look.tick() => self.look(),
+                _ = follow.tick(), if self.following.is_some() => self.follow().await,
             }
             self.drive_due();
         }
@@ -266,7 +267,7 @@ impl Task {
         peer.give_up = None;
         match peer.whose.clone() {
             Whose::Kiosk(kiosk) => {
-                self.kiosk(&kiosk).counters.up = true;
+                self.kiosk(&kiosk).connected(Instant::now());
                 info!(%kiosk, "gateway: leg up");
                 self.report(GatewayEvent::KioskLeg { kiosk, up: true });
             }
@@ -334,6 +335,9 @@ impl Task {
                 self.end(peer, "no media in an alarm");
             }
         }
+        let routes = &self.routes;
+        self.sockets
+            .hang_up_strangers(CLAIM_WITHIN, |local, remote| routes.contains_key(&(Protocol::Tcp, remote, local)));
         let counters = self.kiosks.values().map(|kiosk| kiosk.counters.clone()).collect();
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = counters;
     }
@@ -362,12 +366,17 @@ impl Task {
     }
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Whose> {
-        self.routes.retain(|_, peer| *peer != id);
+        let gone: Vec<Route> = self.routes.extract_if(|_, peer| *peer == id).map(|(route, _)| route).collect();
         let mut peer = self.peers.remove(&id)?;
         peer.session.close();
         let sockets = &self.sockets;
         // The goodbye is a courtesy; a session that has failed cannot say it.
         let _ = peer.session.drive(None, Instant::now(), |transmit| sockets.send(transmit), &mut vec![]);
+        for (protocol, remote, local) in gone {
+            if protocol == Protocol::Tcp {
+                self.sockets.hang_up_one(local, remote);
+            }
+        }
         Some(peer.whose)
     }
 

@@ -11,7 +11,7 @@ use crate::centre::desk::{Event, Now};
 use crate::centre::gateway::PageId;
 use crate::centre::page::{FromPage, KioskView};
 
-use super::PAGE_QUEUE;
+use super::outlet::PAGE_QUEUE;
 
 /// What reaches the shell.
 pub(super) enum Input {

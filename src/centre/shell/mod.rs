@@ -1,17 +1,18 @@
 //! The shell around the desk: its one owner, what reaches it, what it does.
 
 mod desk_handle;
+mod outlet;
 mod perform;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{mpsc, watch};
 
 use desk_handle::Input;
 pub use desk_handle::{DeskGone, DeskHandle, PageLine};
+use outlet::Outlet;
 pub use perform::Envelopes;
 
 use crate::mqtt;
@@ -25,14 +26,14 @@ use super::store::Store;
 
 /// What may wait for the desk, which handles one in microseconds.
 const INBOX: usize = 1024;
-/// What may wait for one page; a page that does not read is dropped.
-const PAGE_QUEUE: usize = 256;
 /// Commands that may wait for the gateway besides its own queue.
 const GATEWAY_BACKLOG: usize = 4096;
 /// Entries of the journal that may wait for the store besides its own queue.
 const JOURNAL_BACKLOG: usize = 4096;
 /// How soon what waits for the store is tried again.
 const RETRY: Duration = Duration::from_millis(200);
+/// How soon a page that is behind with kiosks is looked at again.
+const CATCH_UP: Duration = Duration::from_millis(20);
 
 /// Something to publish.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,11 +85,6 @@ pub struct Shell {
     pages: BTreeMap<PageId, Outlet>,
     gateway_backlog: VecDeque<GatewayCommand>,
     journal_backlog: VecDeque<Entry>,
-}
-
-struct Outlet {
-    line: mpsc::Sender<Utf8Bytes>,
-    session: String,
 }
 
 struct Entry {
@@ -153,6 +149,7 @@ impl Shell {
                 () = stopped(&mut stop) => break,
             }
             self.empty_journal_backlog();
+            self.let_pages_catch_up();
         }
         // The store must not wait for a desk that reads no more.
         self.inputs.close();
@@ -162,15 +159,16 @@ impl Shell {
     fn next_wake(&self) -> Instant {
         let deadline = self.desk.deadline().map(|at| self.clock.instant(at));
         let retry = (!self.journal_backlog.is_empty()).then(|| Instant::now() + RETRY);
+        let behind = self.pages.values().any(Outlet::is_behind).then(|| Instant::now() + CATCH_UP);
         let idle = Instant::now() + Duration::from_secs(3600);
-        deadline.into_iter().chain(retry).min().unwrap_or(idle)
+        deadline.into_iter().chain(retry).chain(behind).min().unwrap_or(idle)
     }
 
     fn take(&mut self, input: Input) {
         match input {
             Input::Event { now, event } => self.happen(*event, now),
             Input::Open { now, page, officer, session, line } => {
-                self.pages.insert(page, Outlet { line, session });
+                self.pages.insert(page, Outlet::new(session, line));
                 self.happen(Event::PageOpened { page, officer }, now);
             }
             // The asker may have gone.

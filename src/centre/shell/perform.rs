@@ -97,7 +97,7 @@ impl Shell {
 
     fn tell_page(&mut self, page: PageId, text: Utf8Bytes) {
         let Some(outlet) = self.pages.get(&page) else { return };
-        if outlet.line.try_send(text).is_err() {
+        if !outlet.say(text) {
             // Dropping the line ends the connection; its end then comes as an event of its own.
             self.drop_page(page, "it does not read");
         }
@@ -105,10 +105,18 @@ impl Shell {
 
     fn tell_all_pages(&mut self, message: &ToPage) {
         let Some(text) = to_text(message) else { return };
+        if let ToPage::Kiosk { kiosk } = message {
+            self.pages.retain(|_, outlet| outlet.show_kiosk(&kiosk.id, text.clone()));
+            return;
+        }
         let pages: Vec<_> = self.pages.keys().copied().collect();
         for page in pages {
             self.tell_page(page, text.clone());
         }
+    }
+
+    pub(super) fn let_pages_catch_up(&mut self) {
+        self.pages.retain(|_, outlet| !outlet.is_behind() || outlet.catch_up());
     }
 
     fn drop_page(&mut self, page: PageId, why: &str) {

@@ -76,7 +76,7 @@ pub fn save(db: &Connection, record: &IncidentRecord) -> Result<(), StoreError> 
         ":verdict": view.verdict.as_ref().map(word),
         ":note": view.note,
         ":offset": record.clock_offset_us,
-        ":kiosk_closed": record.kiosk_closed,
+        ":kiosk_closed": view.kiosk_closed,
     })?;
     let mut note = db.prepare_cached("INSERT OR IGNORE INTO timing (incident, mark, at_us) VALUES (?1, ?2, ?3)")?;
     for (mark, at_us) in &view.timing {
@@ -181,10 +181,11 @@ fn whole(db: &Connection, raw: Raw) -> Result<IncidentRecord, StoreError> {
         presses: raw.presses,
         verdict: raw.verdict.map(|verdict| from_word("incidents.verdict", verdict)).transpose()?,
         note: raw.note,
+        kiosk_closed: raw.kiosk_closed,
         timing: timing(db, id)?,
         recording: recordings::view(db, id)?,
     };
-    Ok(IncidentRecord { view, clock_offset_us: raw.clock_offset_us, kiosk_closed: raw.kiosk_closed })
+    Ok(IncidentRecord { view, clock_offset_us: raw.clock_offset_us })
 }
 
 fn timing(db: &Connection, id: IncidentId) -> Result<BTreeMap<Mark, i64>, StoreError> {

@@ -60,6 +60,17 @@ pub fn owner(db: &Connection, id: IncidentId) -> Result<Option<KioskId>, StoreEr
     found.map(|kiosk| kiosk_id("recordings.kiosk", kiosk)).transpose()
 }
 
+/// Bytes here of this kiosk's incidents that no alarm has opened, if `id` is one of them; else 0.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn without_alarm(db: &Connection, id: IncidentId, kiosk: &KioskId) -> Result<u64, StoreError> {
+    let sql = "SELECT coalesce(sum(size), 0) FROM recordings JOIN fragments USING (incident) \
+               WHERE kiosk = ?2 AND NOT EXISTS (SELECT 1 FROM incidents WHERE id = ?1) \
+               AND incident NOT IN (SELECT id FROM incidents)";
+    Ok(db.prepare_cached(sql)?.query_row(params![id.to_string(), kiosk.as_str()], |row| row.get(0))?)
+}
+
 /// The fragment under this index, if there is one.
 ///
 /// # Errors

@@ -31,10 +31,11 @@ fn record(pressed_wall_us: i64, standing: Standing) -> IncidentRecord {
         presses: 2,
         verdict: (standing == Standing::Closed).then_some(Verdict::NoContact),
         note: "a \"note\"; with 'quotes'".to_owned(),
+        kiosk_closed: false,
         timing: [(Mark::Edge, pressed_wall_us), (Mark::Received, pressed_wall_us + 20)].into(),
         recording: RecordingView::default(),
     };
-    IncidentRecord { view, clock_offset_us: Some(-7), kiosk_closed: false }
+    IncidentRecord { view, clock_offset_us: Some(-7) }
 }
 
 fn open(dir: &Path) -> Store {
@@ -108,7 +109,7 @@ async fn the_desk_takes_up_what_is_open_or_unknown_to_its_kiosk_or_new() {
     let mut expected = Vec::new();
     for n in 0..10 {
         let mut closed = record(1_000 + n, Standing::Closed);
-        closed.kiosk_closed = n != 1;
+        closed.view.kiosk_closed = n != 1;
         if n == 1 || n >= 8 {
             expected.push(closed.view.id);
         }

@@ -16,8 +16,11 @@ use sha2::{Digest, Sha256};
 use super::Web;
 use super::error::Failure;
 use super::incidents::incident_id;
+use super::room;
+use super::uploads::Turn;
 use crate::centre::archive::Archive;
 use crate::centre::clock::wall_us;
+use crate::centre::counters::Refused;
 use crate::centre::store::recordings::{self, Entered, FragmentRow};
 use crate::wire::delivery::{DURATION_HEADER, Inventory, Receipt, SHA256_HEADER, START_HEADER, Sealed};
 use crate::wire::limits::MAX_FRAGMENT;
@@ -37,8 +40,13 @@ const SMALL_BODY: usize = 4096;
 pub struct Peer(pub Option<KioskId>);
 
 impl Peer {
-    fn kiosk(self) -> Result<KioskId, Failure> {
-        self.0.ok_or_else(|| Failure::new(StatusCode::FORBIDDEN, "the certificate is no kiosk's"))
+    fn kiosk(self, web: &Web) -> Result<KioskId, Failure> {
+        let kiosk = self.0.ok_or_else(|| Failure::new(StatusCode::FORBIDDEN, "the certificate is no kiosk's"))?;
+        if web.refused.contains(&kiosk) {
+            web.counters.refuse(Refused::Kiosk, kiosk.as_str(), "delivery");
+            return Err(Failure::new(StatusCode::FORBIDDEN, "the centre takes nothing of this kiosk"));
+        }
+        Ok(kiosk)
     }
 }
 
@@ -50,12 +58,14 @@ pub async fn fragment(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Receipt>, Failure> {
-    let kiosk = peer.kiosk()?;
+    let kiosk = peer.kiosk(&web)?;
     let incident = incident_id(&incident)?;
     let index = index.parse().ok().filter(|index| *index <= MAX_INDEX);
     let index: u64 = index.ok_or_else(|| Failure::bad(format!("an index is a number up to {MAX_INDEX}")))?;
     let claimed = Claimed::read(&headers)?;
-    let bytes = read_fragment(&web, &headers, body).await?;
+    room::demand(&web, &kiosk, incident).await?;
+    // Held until the receipt: what is read lies in memory until it lies in the archive.
+    let (_turn, bytes) = read_fragment(&web, &kiosk, &headers, body).await?;
     let sha256 = hex::encode(Sha256::digest(&bytes));
     if sha256 != claimed.sha256 {
         let why = format!("{SHA256_HEADER} says {}, the body has {sha256}", claimed.sha256);
@@ -102,22 +112,28 @@ impl Claimed {
     }
 }
 
-async fn read_fragment(web: &Web, headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
+async fn read_fragment(
+    web: &Web,
+    kiosk: &KioskId,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Option<Turn>, Bytes), Failure> {
     let too_large = || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {MAX_FRAGMENT} bytes are taken"));
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
-    if announced.is_some_and(|bytes: u64| bytes > MAX_FRAGMENT as u64) {
+    let announced = announced.unwrap_or(MAX_FRAGMENT);
+    if announced > MAX_FRAGMENT {
         return Err(too_large());
     }
     let read = async {
-        let _turn = web.uploads.acquire().await;
-        axum::body::to_bytes(body, MAX_FRAGMENT).await
+        let turn = web.uploads.turn(kiosk, announced).await;
+        (turn, axum::body::to_bytes(body, MAX_FRAGMENT).await)
     };
-    let bytes = tokio::time::timeout(BODY_TIME, read)
+    let (turn, bytes) = tokio::time::timeout(BODY_TIME, read)
         .await
         .map_err(|_| Failure::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))?;
     match bytes {
         Ok(bytes) if bytes.is_empty() => Err(Failure::bad("a fragment is not empty")),
-        Ok(bytes) => Ok(bytes),
+        Ok(bytes) => Ok((turn, bytes)),
         // Either it was too large, or the connection broke and nobody reads the answer.
         Err(_) => Err(too_large()),
     }
@@ -167,7 +183,7 @@ pub async fn inventory(
     Extension(peer): Extension<Peer>,
     Path(incident): Path<String>,
 ) -> Result<Json<Inventory>, Failure> {
-    let kiosk = peer.kiosk()?;
+    let kiosk = peer.kiosk(&web)?;
     let incident = incident_id(&incident)?;
     let (owner, inventory) =
         web.store.read(move |db| Ok((recordings::owner(db, incident)?, recordings::inventory(db, incident)?))).await?;
@@ -184,7 +200,7 @@ pub async fn sealed(
     Path(incident): Path<String>,
     body: Body,
 ) -> Result<Json<Inventory>, Failure> {
-    let kiosk = peer.kiosk()?;
+    let kiosk = peer.kiosk(&web)?;
     let incident = incident_id(&incident)?;
     let bytes = tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, SMALL_BODY))
         .await

@@ -2,12 +2,15 @@
 //!
 //! Three counts at once, each over a minute: of a name from one address (guessing), of an address
 //! (trying many names), of a name (guessing from many addresses; wide, so that nobody can lock an
-//! officer out by failing in their name). Only failures count.
+//! officer out by failing in their name). Only failures count. An IPv6 network of 64 bits is one address: a single
+//! machine has all of it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use crate::rtc::site;
 
 const WINDOW: Duration = Duration::from_secs(60);
 const PER_PAIR: u32 = 5;
@@ -59,6 +62,7 @@ impl LoginLimit {
     /// How long `name` from `address` has to wait before the next try, if it has to.
     #[must_use]
     pub fn wait(&self, name: &str, address: IpAddr, now: Instant) -> Option<Duration> {
+        let address = site(address);
         let pair = self.pairs.wait(&(name.to_owned(), address), PER_PAIR, now);
         let address = self.addresses.wait(&address, PER_ADDRESS, now);
         let name = self.names.wait(&name.to_owned(), PER_NAME, now);
@@ -67,6 +71,7 @@ impl LoginLimit {
 
     /// A try begins: it counts as failed until it is known not to be, so that many at once do not slip through.
     pub fn begin(&mut self, name: &str, address: IpAddr, now: Instant) {
+        let address = site(address);
         self.pairs.add((name.to_owned(), address), now);
         self.addresses.add(address, now);
         self.names.add(name.to_owned(), now);
@@ -74,10 +79,35 @@ impl LoginLimit {
 
     /// It succeeded after all.
     pub fn succeeded(&mut self, name: &str, address: IpAddr) {
+        let address = site(address);
         self.pairs.0.remove(&(name.to_owned(), address));
         for count in [self.addresses.0.get_mut(&address), self.names.0.get_mut(name)].into_iter().flatten() {
             count.1 = count.1.saturating_sub(1);
         }
+    }
+}
+
+/// Failures under names nobody has, for the journal: one entry a minute, however many there are.
+#[derive(Debug, Default)]
+pub struct Strangers {
+    told: Option<Instant>,
+    untold: u32,
+}
+
+impl Strangers {
+    /// One more has failed.
+    pub fn failed(&mut self) {
+        self.untold = self.untold.saturating_add(1);
+    }
+
+    /// How many there were since the last entry, if one is due.
+    pub fn due(&mut self, now: Instant) -> Option<u32> {
+        let quiet = self.told.is_some_and(|at| now.saturating_duration_since(at) < WINDOW);
+        if quiet || self.untold == 0 {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.untold))
     }
 }
 
@@ -119,6 +149,32 @@ mod tests {
             limit.begin(&format!("name{n}"), here, start);
         }
         assert!(limit.wait("another", here, start).is_some());
+    }
+
+    #[test]
+    fn a_network_of_one_machine_is_one_address() {
+        let (mut limit, start) = (LoginLimit::default(), Instant::now());
+        let of = |network: u128, n: u128| std::net::Ipv6Addr::from_bits((network << 64) + n).into();
+        for n in 0..20 {
+            limit.begin(&format!("name{n}"), of(1, n), start);
+        }
+        assert!(limit.wait("another", of(1, 77), start).is_some());
+        assert_eq!(limit.wait("another", of(2, 77), start), None);
+    }
+
+    #[test]
+    fn strangers_do_not_fill_the_journal() {
+        let (mut strangers, start) = (Strangers::default(), Instant::now());
+        let mut entries = vec![];
+        for second in 0..180 {
+            for _ in 0..10 {
+                strangers.failed();
+                entries.extend(strangers.due(start + Duration::from_secs(second)));
+            }
+        }
+        assert_eq!(entries, [1, 600, 600], "the first at once, then each minute");
+        assert_eq!(strangers.due(start + Duration::from_secs(180)), Some(599));
+        assert_eq!(strangers.due(start + Duration::from_secs(240)), None);
     }
 
     #[test]

@@ -9,10 +9,12 @@ mod limit;
 pub mod listen;
 mod range;
 mod recording;
+mod room;
 mod session;
 mod socket;
+mod uploads;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,14 +31,13 @@ use super::counters::Counters;
 use super::desk::{Event, Rejection};
 use super::gateway::{GatewayHandle, LegCounters};
 use super::page::KioskView;
+use super::settings::Settings;
 use super::shell::DeskHandle;
 use super::store::{Store, incidents as kept, recordings};
-use crate::wire::IncidentId;
+use crate::wire::{IncidentId, KioskId};
 
 /// Password hashes under way at once: each takes 19 MiB and a core.
 const HASHES: usize = 2;
-/// Fragments being read from kiosks at once: each may take 4 MiB.
-const UPLOADS: usize = 16;
 /// Access of one officer to one incident's recording is entered in the journal once in this time.
 const AUDIT_EVERY: Duration = Duration::from_secs(60);
 
@@ -48,8 +49,11 @@ pub struct Web {
     gateway: GatewayHandle,
     counters: Arc<Counters>,
     logins: Mutex<limit::LoginLimit>,
+    strangers: Mutex<limit::Strangers>,
     hashes: Semaphore,
-    uploads: Semaphore,
+    uploads: uploads::Uploads,
+    room: room::Room,
+    refused: BTreeSet<KioskId>,
     accesses: Mutex<HashMap<(String, IncidentId), std::time::Instant>>,
     stop: watch::Receiver<bool>,
 }
@@ -60,6 +64,7 @@ impl Web {
     pub fn new(
         store: Store,
         archive: Archive,
+        settings: &Settings,
         desk: DeskHandle,
         gateway: GatewayHandle,
         counters: Arc<Counters>,
@@ -72,8 +77,11 @@ impl Web {
             gateway,
             counters,
             logins: Mutex::default(),
+            strangers: Mutex::default(),
             hashes: Semaphore::new(HASHES),
-            uploads: Semaphore::new(UPLOADS),
+            uploads: uploads::Uploads::default(),
+            room: room::Room::new(settings.room),
+            refused: settings.refused_kiosks.clone(),
             accesses: Mutex::default(),
             stop,
         })

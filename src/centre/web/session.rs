@@ -89,6 +89,7 @@ pub async fn login(
 ) -> Result<Response, Failure> {
     let login = read_login(body).await?;
     let address = from.ip();
+    enter_strangers(&web);
     if let Some(wait) = begin(&web, &login.name, address) {
         let seconds = wait.as_secs() + 1;
         let why = format!("too many tries: wait {seconds} seconds");
@@ -153,10 +154,22 @@ async fn check(web: &Web, login: Login) -> Result<Option<String>, Failure> {
     if right {
         return Ok(Some(name));
     }
-    // A name nobody has may be a password typed into the wrong field: it is not written down.
-    let who = if account.is_some() { name } else { "unknown name".to_owned() };
-    web.audit(who, "failed to log in".to_owned(), None);
+    if account.is_some() {
+        web.audit(name, "failed to log in".to_owned(), None);
+    } else {
+        web.strangers.lock().unwrap_or_else(PoisonError::into_inner).failed();
+        enter_strangers(web);
+    }
     Ok(None)
+}
+
+/// A name nobody has may be a password typed into the wrong field: it is not written down.
+fn enter_strangers(web: &Web) {
+    let due = web.strangers.lock().unwrap_or_else(PoisonError::into_inner).due(Instant::now());
+    if let Some(times) = due {
+        let what = if times == 1 { "failed to log in".to_owned() } else { format!("failed to log in, {times} times") };
+        web.audit("unknown name".to_owned(), what, None);
+    }
 }
 
 /// `POST /api/logout`.

@@ -31,7 +31,12 @@ const fn on_level(name: &'static str) -> Key {
 
 /// Every key, in the order people read them.
 pub const KEYS: &[Key] = &[
-    key("id", None, r#""park-north""#, "The kiosk's name, the CN of its certificate: 1 to 32 of a-z, 0-9 and '-'."),
+    key(
+        "id",
+        None,
+        r#""park-north""#,
+        "The kiosk's name, the CN of its certificate: 1 to 32 of a-z, 0-9 and '-', not centre.",
+    ),
     key("place.name", None, r#""Central Park, north gate""#, "Where it stands, in words an officer can send help to.")
         .live(),
     key("place.lat", None, "43.238949", "Latitude, degrees north. Absent: not known.").live(),

@@ -104,7 +104,7 @@ impl KioskConfig {
     /// [`ConfigErrors`]: each with file, line and key.
     pub fn read(mut reader: Reader) -> Result<Self, ConfigErrors> {
         let r = &mut reader;
-        let id = r.parsed("id", "1 to 32 of a-z, 0-9 and '-'", |text| text.parse::<KioskId>().ok());
+        let id = r.parsed("id", "1 to 32 of a-z, 0-9 and '-', not centre", |text| text.parse::<KioskId>().ok());
         let place = place(r);
         let centre = centre(r);
         let media = media::read(r);

@@ -18,16 +18,6 @@ async fn an_address_that_cannot_be_bound_is_left_out_where_another_can_be() {
     }
 }
 
-#[test]
-fn candidates_are_read_from_a_description() {
-    let sdp = "v=0\r\na=candidate:1 1 udp 2130706175 10.0.0.1 5000 typ host\r\n\
-               a=candidate:2 1 tcp 1671430143 10.0.0.1 5001 typ host tcptype passive\r\n\
-               a=candidate:3 1 tcp 1671430143 10.0.0.1 9 typ host tcptype active\r\n\
-               a=candidate:2 1 tcp 1671430143 10.0.0.1 5001 typ host tcptype passive\r\na=candidate:x\r\n";
-    assert_eq!(tcp_candidates(sdp), ["10.0.0.1:5001".parse().unwrap()]);
-    assert_eq!(udp_candidates(sdp), ["10.0.0.1:5000".parse().unwrap()]);
-}
-
 #[tokio::test]
 async fn sockets_kept_to_one_address_hear_nobody_else_and_one_without_a_way_is_closed() {
     let addresses: [IpAddr; 1] = ["127.0.0.1".parse().unwrap()];
@@ -54,4 +44,32 @@ async fn sockets_kept_to_one_address_hear_nobody_else_and_one_without_a_way_is_c
     // From loopback no way leads there.
     sockets.keep_to("192.0.2.1:9".parse().unwrap()).await;
     assert!(sockets.udp.is_empty());
+}
+
+fn addresses(of: &Sockets) -> Vec<String> {
+    let mut ips: Vec<_> = of.candidates().iter().map(|candidate| candidate.addr().ip().to_string()).collect();
+    ips.sort();
+    ips.dedup();
+    ips
+}
+
+#[tokio::test]
+async fn sockets_follow_the_addresses_of_the_machine() {
+    let ips: Vec<IpAddr> = ["127.0.0.1", "127.0.0.2", "192.0.2.1"].map(|ip| ip.parse().unwrap()).into();
+    let opening = |addresses| Opening { addresses, port: 0, udp: true, tcp_listen: true, lenient: false };
+    let (mut sockets, mut incoming) = Sockets::open(&opening(&ips[..1])).await.unwrap();
+    assert_eq!(addresses(&sockets), ["127.0.0.1"]);
+    // The last is not this machine's: it is named, and the others are had all the same.
+    let failed = sockets.follow(&opening(&ips)).await;
+    assert_eq!(failed.iter().map(|error| error.address.ip()).collect::<Vec<_>>(), [ips[2]]);
+    assert_eq!(addresses(&sockets), ["127.0.0.1", "127.0.0.2"]);
+    let second = *sockets.udp.keys().find(|local| local.ip() == ips[1]).unwrap();
+    let kept = *sockets.udp.keys().find(|local| local.ip() == ips[0]).unwrap();
+    let other = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    other.send_to(b"hello", second).await.unwrap();
+    let came = tokio::time::timeout(Duration::from_secs(5), incoming.recv()).await.unwrap();
+    assert!(matches!(came, Some(Incoming::Datagram(datagram)) if datagram.destination == second));
+    assert!(sockets.follow(&opening(&ips[..1])).await.is_empty());
+    assert_eq!(addresses(&sockets), ["127.0.0.1"]);
+    assert!(sockets.udp.contains_key(&kept), "what stays is not opened anew");
 }

@@ -24,6 +24,7 @@ function pretended(): IncidentView {
     presses: 1,
     verdict: null,
     note: "",
+    kiosk_closed: false,
     timing: { edge: now, received: now + 1000 },
     recording: { header: false, fragments: 0, start_wall_us: null, duration_ms: 0, complete: false },
   };

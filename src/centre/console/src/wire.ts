@@ -95,6 +95,8 @@ export interface IncidentView {
   presses: number;
   verdict: Verdict | null;
   note: string;
+  /** It is over at the kiosk, which has closed it or ended it by itself. */
+  kiosk_closed: boolean;
   timing: Partial<Record<Mark, number>>;
   recording: RecordingView;
 }

@@ -29,6 +29,7 @@ function incident(id: string, change: Partial<IncidentView> = {}): IncidentView 
     presses: 1,
     verdict: null,
     note: "",
+    kiosk_closed: false,
     timing: {},
     recording: { header: false, fragments: 0, start_wall_us: null, duration_ms: 0, complete: false },
     ...change,

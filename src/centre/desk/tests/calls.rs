@@ -39,6 +39,7 @@ fn a_whole_call() {
          4 pages < A closed ana
          4 order north A closed real
          4 save A closed
+         4.5 pages < A closed ana
          4.5 save A closed",
     );
 }

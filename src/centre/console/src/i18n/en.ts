@@ -64,6 +64,7 @@ export const en: Strings = {
     length: "press to close",
     pressed_at: "Pressed at",
     presses: (count) => plural(count, "press", "presses"),
+    kiosk_ended: "ended by the kiosk",
     by_control: "pressed by the technician",
     by_second: "pressed at the second button",
     owner: "Officer",

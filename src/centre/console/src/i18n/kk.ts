@@ -62,6 +62,7 @@ export const kk: Strings = {
     length: "басудан жабуға дейін",
     pressed_at: "Басылған уақыты",
     presses: (count) => `${count} рет басылды`,
+    kiosk_ended: "киоск шақыруды аяқтады",
     by_control: "техник басқан",
     by_second: "екінші түйме басылған",
     owner: "Офицер",

@@ -69,6 +69,7 @@ export const ru: Strings = {
     length: "от нажатия до закрытия",
     pressed_at: "Нажата в",
     presses: (count) => plural(count, "нажатие", "нажатия", "нажатий"),
+    kiosk_ended: "киоск завершил вызов",
     by_control: "нажал техник",
     by_second: "нажата вторая кнопка",
     owner: "Офицер",

@@ -73,6 +73,8 @@ export interface Strings {
     length: string;
     pressed_at: string;
     presses: (count: number) => string;
+    /** The kiosk has ended by itself what is open here. */
+    kiosk_ended: string;
     by_control: string;
     by_second: string;
     owner: string;

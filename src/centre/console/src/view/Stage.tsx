@@ -65,6 +65,11 @@ function Band({ view }: { view: IncidentView }) {
             </b>
           </span>
           {view.presses > 1 && <b class="presses">{words.presses(view.presses)}</b>}
+          {view.kiosk_closed && !over && (
+            <b class="presses" data-testid="kiosk-ended">
+              {words.kiosk_ended}
+            </b>
+          )}
           {view.origin === "second_button" && <span>{words.by_second}</span>}
           {view.origin === "control" && <span>{words.by_control}</span>}
           {view.owner !== null && (
