@@ -37,11 +37,11 @@ fn both(kiosk: &mut Kiosk, raise: bool) -> Vec<String> {
 }
 
 /// Piece by piece: a gap spoils its piece, while two clocks that are being brought together bend the tone over the
-/// whole by a little, which nobody hears.
+/// whole by a little, which nobody hears. A gap of a millisecond leaves 13 dB; Opus alone left 18.8 at the least.
 fn each_piece(samples: &[f64], hertz: f64, expected: f64) {
     for (n, piece) in samples.chunks_exact(960).enumerate() {
         let (level, clean) = (tone(piece, hertz), purity(piece, hertz));
-        let fits = (expected * 0.9..expected * 1.1).contains(&level) && clean > 20.0;
+        let fits = (expected * 0.9..expected * 1.1).contains(&level) && clean > 15.0;
         assert!(fits, "piece {n}: {level:.3} where {expected} was played, {clean:.1} dB");
     }
 }
@@ -284,22 +284,14 @@ fn a_card_that_is_lost_in_a_call_costs_its_sound_alone() {
     });
 }
 
-/// A card that does floating point only, and one of 44.1 kHz behind a converter.
 #[test]
-fn a_card_of_other_samples_is_converted_or_refused_by_its_name() {
-    inside("a_card_of_other_samples_is_converted_or_refused_by_its_name", |world| {
-        let named = |name: &str| {
-            let mut settings = on_the_card();
-            settings.card.as_mut().unwrap().name = name.to_owned();
-            settings
-        };
-        let mut kiosk = Kiosk::start(named("unfit"));
+fn a_card_that_does_not_fit_is_a_fault_that_says_what_it_lacks() {
+    inside("a_card_that_does_not_fit_is_a_fault_that_says_what_it_lacks", |_| {
+        let mut settings = on_the_card();
+        settings.card.as_mut().unwrap().name = "unfit".to_owned();
+        let mut kiosk = Kiosk::start(settings);
         let why = both(&mut kiosk, true);
         assert!(why.iter().all(|why| why.contains("unfit") && why.contains("16 bits")), "{why:?}");
         until("the picture", || kiosk.media.health().frame_age.is_some());
-        drop(kiosk);
-        let _playing = world.play(&sine(1000.0, 0.3, 30.0));
-        let kiosk = Kiosk::start(named("converted"));
-        until("the tone", || kiosk.media.health().mic_dbfs.is_some_and(|level| level > -15.0));
     });
 }

@@ -87,6 +87,8 @@ async fn call(world: &World, officer: &Officer, shots: &Path, voices: &Voices<'_
     officer.js(RECORD_SOUND, vec![]).await?;
     let talked = format!("return window.__recorded.length > 48000 * {}", TALK.as_secs());
     officer.js_until("the sound of the talk", TALK * 3, &talked).await?;
+    // Before the close, after which the kiosk says that the call has ended.
+    let heard_by_person = speaker_since(world, talk_us)?.loudest(PIECE_S);
     officer.screenshot(&shots.join("5-talking.png")).await?;
     let arrived = officer.js(TAKE_SOUND, vec![]).await?;
 
@@ -100,7 +102,6 @@ async fn call(world: &World, officer: &Officer, shots: &Path, voices: &Voices<'_
     playback(officer, &incident, shots).await?;
 
     let heard_by_officer = taken(&arrived)?.loudest(PIECE_S);
-    let heard_by_person = speaker_since(world, talk_us)?.loudest(PIECE_S);
     println!("person to officer: {}", alike(&heard_by_officer, voices.person, voices.officer)?);
     println!("officer to person: {}", alike(&heard_by_person, voices.officer, voices.person)?);
     recording(&api.bytes(&format!("/api/incidents/{incident}/recording.mp4")).await?, world).await?;

@@ -183,23 +183,17 @@ fn recovers(error: alsa::Error) -> bool {
 
 /// 48 kHz, 16 bits, periods of 10 ms; gives the number of channels: one where the device has that.
 fn set_up(pcm: &PCM, buffer: usize) -> Result<u32, Failed> {
-    let hardware = asked(pcm, false).or_else(|_| asked(pcm, true))?;
+    let hardware = HwParams::any(pcm).map_err(refused("anything"))?;
+    // The canceller wants what the microphone heard, not what a converter made of it.
+    hardware.set_rate_resample(false).map_err(refused("its own rate"))?;
+    hardware.set_access(Access::RWInterleaved).map_err(refused("interleaved samples; plughw: converts"))?;
+    hardware.set_format(Format::s16()).map_err(refused("16 bits; plughw: converts"))?;
+    hardware.set_rate(RATE, ValueOr::Nearest).map_err(refused("48000 Hz"))?;
     let channels = hardware.set_channels_near(1).map_err(refused("any number of channels"))?;
     hardware.set_period_size_near(frames(PERIOD), ValueOr::Nearest).map_err(refused("periods of 10 ms"))?;
     hardware.set_buffer_size_near(frames(buffer)).map_err(refused("a buffer of that size"))?;
     pcm.hw_params(&hardware).map_err(refused("all of this at once"))?;
     Ok(channels)
-}
-
-/// Our format. A card of another rate is let be converted by ALSA (`plughw:`), which costs some of its quality, only
-/// after it was refused as it is.
-fn asked(pcm: &PCM, converted: bool) -> Result<HwParams<'_>, Failed> {
-    let hardware = HwParams::any(pcm).map_err(refused("anything"))?;
-    hardware.set_rate_resample(converted).map_err(refused("its own rate"))?;
-    hardware.set_access(Access::RWInterleaved).map_err(refused("interleaved samples; plughw: converts"))?;
-    hardware.set_format(Format::s16()).map_err(refused("16 bits; plughw: converts"))?;
-    hardware.set_rate(RATE, ValueOr::Nearest).map_err(refused("48000 Hz; plughw: converts"))?;
-    Ok(hardware)
 }
 
 fn refused(what: &'static str) -> impl Fn(alsa::Error) -> Failed {
