@@ -22,13 +22,17 @@ pub struct Like {
 }
 
 impl Like {
-    /// As the file is now; `otherwise` the mode, where there is none.
+    /// As the file is now; `otherwise` the mode, where there is none. What root writes anew belongs to whom the
+    /// directory belongs to: a daemon that may not read its first configuration does not start.
     #[must_use]
     pub fn file(path: &Path, otherwise: u32) -> Self {
-        fs::metadata(path).map_or(Self::mode(otherwise), |found| Self {
-            mode: found.mode() & 0o7777,
-            owner: Some((found.uid(), found.gid())),
-        })
+        let owner = |found: &fs::Metadata| (found.uid(), found.gid());
+        if let Ok(found) = fs::metadata(path) {
+            return Self { mode: found.mode() & 0o7777, owner: Some(owner(&found)) };
+        }
+        let root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
+        let dir = path.parent().filter(|_| root).and_then(|dir| fs::metadata(dir).ok());
+        Self { mode: otherwise, owner: dir.as_ref().map(owner) }
     }
 
     /// This mode, and whoever writes is the owner.

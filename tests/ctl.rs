@@ -87,7 +87,7 @@ async fn a_press_prints_its_incident() {
 
 #[tokio::test]
 async fn without_a_daemon_there_is_a_hint() {
-    let (code, out, err) = ctl(&["--socket", "/nonexistent/control.sock", "status"]).await;
+    let (code, out, err) = ctl(&["--socket", "/nonexistent/control.sock", "press"]).await;
     assert_eq!((code, out.as_str()), (Some(3), ""));
     assert!(err.starts_with("error: /nonexistent/control.sock: the daemon cannot be reached: "), "{err}");
     assert!(err.contains("\nhint: is it running?"), "{err}");

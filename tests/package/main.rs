@@ -231,8 +231,8 @@ fn put(root: &Root, from: &Path, to: &str) {
     std::fs::copy(from, root.path(to)).expect("a copy");
 }
 
-#[test]
-fn a_fresh_kiosk_says_what_comes_next_until_a_press_would_bring_an_officer() {
+#[tokio::test]
+async fn a_fresh_kiosk_says_what_comes_next_until_a_press_would_bring_an_officer() {
     let (root, owner) = (Root::new(), Owner::new());
     root.install("sos-centre", 1);
     for name in ["ca.pem", "server.pem", "server.key", "centre.pem", "centre.key"] {
@@ -283,12 +283,14 @@ fn a_fresh_kiosk_says_what_comes_next_until_a_press_would_bring_an_officer() {
     let status = until("a kiosk that works", BOUND, || match root.run("sos-ctl status") {
         (Some(0), out, _) => Ok(out),
         (code, out, err) => Err(format!("{code:?} {out}{err}\n{}\n{}\n{}", daemon.log(), centre.log(), broker.log())),
-    });
+    })
+    .await;
     assert!(status.starts_with(verdict), "{status}");
     root.must("sos-ctl press");
     let sealed = until("a recording at the centre", BOUND, || {
         let found = root.must("find /var/lib/sos-centre/archive -type f | wc -l");
         if found.trim() == "0" { Err(daemon.log()) } else { Ok(found) }
-    });
+    })
+    .await;
     assert_ne!(sealed.trim(), "0");
 }
