@@ -9,7 +9,7 @@ mod sound_world;
 use std::time::{Duration, Instant};
 
 use media_support::{Kiosk, Officer, listen, tone, until};
-use sos::kiosk::ports::{Media, Medium};
+use sos::kiosk::ports::{Chirped, Media, Medium};
 use sos::machine::Event;
 use sos::wire::IncidentId;
 use sos::wire::up::FaultKind;
@@ -178,5 +178,28 @@ fn a_deaf_microphone_is_told_from_one_that_is_lost_and_heals() {
         let hears = Instant::now();
         kiosk.expect("the healing", cleared(FaultKind::MicrophoneDeaf));
         assert!(hears.elapsed() < SOON, "{:?}", hears.elapsed());
+    });
+}
+
+#[test]
+fn a_chirp_is_heard_through_the_card_with_level_and_delay_and_not_without_air() {
+    inside("a_chirp_is_heard_through_the_card_with_level_and_delay_and_not_without_air", |world| {
+        let kiosk = Kiosk::start(on_the_card());
+        until("both directions", || kiosk.media.health().sound_age.is_some());
+        kiosk.run_for(Duration::from_secs(2));
+        let lost = kiosk.media.chirp().blocking_recv().unwrap();
+        assert!(matches!(&lost, Chirped::Lost(why) if why.contains("at the microphone")), "{lost:?}");
+        world.join(60);
+        let mut heard = Vec::new();
+        until("two chirps that agree", || {
+            if let Ok(Chirped::Heard(path)) = kiosk.media.chirp().blocking_recv() {
+                println!("{:.1} dB after {:.1} ms", path.level_db, path.delay_ms);
+                heard.push(path);
+            }
+            heard.windows(2).any(|two| (two[0].delay_ms - two[1].delay_ms).abs() < 15.0)
+        });
+        let last = heard.last().unwrap();
+        assert!(last.level_db.abs() < 3.0, "the loop takes nothing away: {last:?}");
+        assert!((20.0..500.0).contains(&last.delay_ms), "{last:?}");
     });
 }

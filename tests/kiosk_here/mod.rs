@@ -9,10 +9,12 @@ use bytes::Bytes;
 use sos::control::{ConfigState, PanelView, Vitals};
 use sos::kiosk::control::{Control, Services};
 use sos::kiosk::ports::{
-    Board, Configured, Hand, KeptPress, Leg, Link, LivePacket, Media, MediaHealth, Panel, Proof, Saying, Store,
+    Board, Configured, Doing, Hand, KeptPress, Leg, Link, LivePacket, Media, MediaHealth, Panel, Proof, Saying, Scenes,
+    Store, View,
 };
+use sos::kiosk::selftest::camera::CameraTest;
 use sos::kiosk::selftest::full::Tester;
-use sos::kiosk::selftest::parts::{ButtonTest, CameraTest, LampTest, LinkTest};
+use sos::kiosk::selftest::parts::{ButtonTest, LampTest, LinkTest};
 use sos::kiosk::selftest::{PartTest, Suite};
 use sos::kiosk::{INBOX_SIZE, Inbox, Parts, Setup, Shell, Stamped};
 use sos::machine::words::{Lamp, Light, Prompt};
@@ -157,6 +159,15 @@ impl Proof for Ports {
     }
 }
 
+impl Scenes for Ports {
+    fn compare(&self) -> Doing<Result<View, String>> {
+        Box::pin(async { Ok(View::NoReference) })
+    }
+    fn learn(&self) -> Doing<Result<(), String>> {
+        Box::pin(async { Err("no store".to_owned()) })
+    }
+}
+
 impl Store for Ports {
     fn keep(&self, press: KeptPress) {
         self.tell(Told::Kept(press));
@@ -206,7 +217,7 @@ impl Kiosk {
             None => (Box::new(ports.clone()), None),
         };
         let tests: Vec<Box<dyn PartTest>> = vec![
-            Box::new(CameraTest { asks: asks.clone() }),
+            Box::new(CameraTest { asks: asks.clone(), scenes: Arc::new(ports.clone()) }),
             Box::new(LinkTest { asks: asks.clone() }),
             Box::new(LampTest { asks: asks.clone() }),
             Box::new(ButtonTest { asks: asks.clone(), inbox: inbox.clone() }),
@@ -218,6 +229,7 @@ impl Kiosk {
             media: Arc::new(ports.clone()),
             leg: Arc::new(ports.clone()),
             link: Arc::new(ports.clone()),
+            board: Arc::new(ports.clone()),
             store: Arc::new(ports.clone()),
             restored,
         };
@@ -228,13 +240,7 @@ impl Kiosk {
             machine,
         };
         let control = Control::bind(&socket).expect("a socket").with_hand(hand);
-        let services = Services {
-            inbox: inbox.clone(),
-            asks,
-            board: Arc::new(ports.clone()),
-            config: Arc::new(ports.clone()),
-            suite,
-        };
+        let services = Services { inbox: inbox.clone(), asks, config: Arc::new(ports.clone()), suite };
         let control = tokio::spawn(control.serve(services));
         let shell = tokio::spawn(Shell::new(setup, parts).run(events, questions, stopped));
         Self { inbox, socket, told, stop, shell, control, _dir: dir }

@@ -25,6 +25,8 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 pub struct Options {
     pub camera: Option<PathBuf>,
     pub microphone: Option<PathBuf>,
+    /// The microphone hears the loudspeaker, fainter by so many dB; none: it does not.
+    pub air_loss_db: Option<u32>,
     /// What the loudspeaker plays is kept in a file; without, nobody hears it, at the same pace.
     pub speaker_kept: bool,
     pub standby: bool,
@@ -44,6 +46,7 @@ impl Default for Options {
         Self {
             camera: None,
             microphone: None,
+            air_loss_db: None,
             speaker_kept: true,
             standby: true,
             kiosk_udp: true,
@@ -152,6 +155,14 @@ impl World {
         Ok(incident.to_owned())
     }
 
+    /// What the centre's journal says of the kiosk, oldest first.
+    pub fn journal(&self) -> Result<Vec<String>> {
+        let database = rusqlite::Connection::open(self.dir.join("centre/centre.sqlite"))?;
+        let mut query = database.prepare("SELECT what FROM journal WHERE who = ?1 ORDER BY rowid")?;
+        let found = query.query_map([format!("kiosk:{KIOSK}")], |row| row.get(0))?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
     /// The open incident at the kiosk, if any.
     pub async fn open_incident(&self) -> Result<Option<String>> {
         Ok(self.status().await?["incident"]["id"].as_str().map(str::to_owned))
@@ -211,6 +222,7 @@ fn write_kiosk(side: &CentreSide) -> Result<()> {
          [media]\npre_event_s = {}\n\
          [media.camera]\n{}\n[media.microphone]\n{}\n\
          [media.speaker]\n{}\n\
+         [media.sound]\n{}\n\
          [store]\ndir = \"{dir}/kiosk\"\n[control]\nsocket = \"{dir}/control.sock\"\n\
          [rtc]\nudp = {}\nstandby = {}\n",
         side.kiosk_head(),
@@ -222,6 +234,7 @@ fn write_kiosk(side: &CentreSide) -> Result<()> {
         } else {
             "driver = \"null\"".to_owned()
         },
+        options.air_loss_db.map_or_else(String::new, |loss_db| format!("air_loss_db = {loss_db}")),
         options.kiosk_udp,
         options.standby,
     );

@@ -9,12 +9,13 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
+use super::still::Still;
 use super::{MediaAdapter, MediaError, MediaSettings, lock, report};
 use crate::kiosk::Inbox;
-use crate::kiosk::ports::{Fragments, LivePacket, Media, MediaHealth, MediaInventory};
+use crate::kiosk::ports::{Chirped, Fragments, LivePacket, Media, MediaHealth, MediaInventory};
 use crate::machine::Event;
 use crate::machine::words::Prompt;
 use crate::wire::IncidentId;
@@ -121,6 +122,15 @@ impl LateMedia {
         }
     }
 
+    /// The newest picture of the camera, small; `None` before the first.
+    #[must_use]
+    pub fn still(&self) -> Option<Still> {
+        match &*lock(&self.state) {
+            State::Here(media) => media.still(),
+            State::Awaited(_) | State::Over => None,
+        }
+    }
+
     /// Does it now, or keeps it as the state it leads to.
     fn order(&self, now: impl FnOnce(&MediaAdapter), later: impl FnOnce(&mut Orders)) {
         let media = match &mut *lock(&self.state) {
@@ -176,6 +186,19 @@ impl Media for LateMedia {
         self.order(|media| media.probe(on), |_| {});
     }
 
+    fn chirp(&self) -> oneshot::Receiver<Chirped> {
+        if let State::Here(media) = &*lock(&self.state) {
+            return media.chirp();
+        }
+        let (to, chirped) = oneshot::channel();
+        _ = to.send(Chirped::Lost("expected loudspeaker and microphone, found neither yet".to_owned()));
+        chirped
+    }
+
+    fn seed_echo(&self, delay_ms: u32) {
+        self.order(|media| media.seed_echo(delay_ms), |_| {});
+    }
+
     fn prompt(&self, prompt: Prompt) {
         self.order(|media| media.prompt(prompt), |orders| orders.prompt = Some(prompt));
     }
@@ -196,6 +219,7 @@ impl Media for LateMedia {
             State::Awaited(_) | State::Over => MediaHealth::default(),
         }
     }
+
     fn inventory(&self) -> MediaInventory {
         match &*lock(&self.state) {
             State::Here(media) => media.inventory(),

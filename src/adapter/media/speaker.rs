@@ -70,6 +70,7 @@ pub fn build(settings: &MediaSettings, hub: &Arc<Hub>, input: &VoiceInput) -> Re
     let prompts = Arc::clone(hub);
     fill_ticks(&pipeline, "floor", move |at, block| {
         prompts.prompts.fill(block, prompts.voice.speaks(at));
+        prompts.sound_path.speak(block);
     });
     hub.probe.on_the_way_back(&pad(&pipeline, "decoded", "src"));
     tap_voice(&pipeline, hub);
@@ -109,6 +110,10 @@ fn leave(hub: &Hub, sample: &gst::Sample, file: Option<&mut Recorder>, to_card: 
         waits = card.delay();
     } else {
         hub.progressed(Part::Speaker);
+        hub.sound_path.played(now, &samples);
+        if let Some(air) = &hub.air {
+            air.played(now, &samples);
+        }
     }
     hub.speaker_delay.store(now.saturating_sub(at) + waits, Ordering::Relaxed);
     let length = buffer.duration().map_or(0, gst::ClockTime::nseconds);

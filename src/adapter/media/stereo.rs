@@ -55,7 +55,7 @@ impl Stereo {
 
 /// One side: samples from `start` on without a hole.
 #[derive(Debug, Default)]
-struct Lane {
+pub(super) struct Lane {
     start: u64,
     samples: VecDeque<i16>,
 }
@@ -65,7 +65,8 @@ impl Lane {
         self.start + self.samples.len() as u64
     }
 
-    fn write(&mut self, at: u64, samples: &[i16]) {
+    /// Lays samples down at `at` (samples on the time line), behind what is there if that is about where they belong.
+    pub(super) fn write(&mut self, at: u64, samples: &[i16]) {
         if self.samples.is_empty() {
             // Right behind what was just read, a block of a running stream still follows seamlessly.
             let follows = at.abs_diff(self.start) <= SEAM && self.start != 0;
@@ -90,13 +91,15 @@ impl Lane {
         }
     }
 
-    fn forget_before(&mut self, from: u64) {
+    /// Nothing before `from` is wanted any more.
+    pub(super) fn forget_before(&mut self, from: u64) {
         let old = from.saturating_sub(self.start).min(self.samples.len() as u64);
         self.samples.drain(..usize::try_from(old).unwrap_or(0));
         self.start += old;
     }
 
-    fn take(&mut self, from: u64, frames: u64, mut put: impl FnMut(usize, i16)) {
+    /// Takes out what there is of `frames` samples from `from` on; `put` is given the place from `from` of each.
+    pub(super) fn take(&mut self, from: u64, frames: u64, mut put: impl FnMut(usize, i16)) {
         while self.start < from + frames
             && let Some(sample) = self.samples.pop_front()
         {

@@ -2,7 +2,7 @@
 
 use crate::centre::page::KioskView;
 use crate::wire::selftest::LastTest;
-use crate::wire::up::{Fault, Place};
+use crate::wire::up::{Fault, Place, Vitals};
 use crate::wire::{IncidentId, KioskId, Output, OutputState, SessionId};
 
 /// Longest name of a place kept, characters.
@@ -22,6 +22,8 @@ pub(super) struct Kiosk {
     pub shown_at: u64,
     /// The session of the offer that came inside an alarm, so that a resend does not offer it again.
     pub offered: Option<SessionId>,
+    /// When its last full test becomes too old to prove anything; none: it proves nothing now.
+    pub proved_until: Option<u64>,
     /// The last test call that is over.
     pub tested: Option<IncidentId>,
 }
@@ -38,6 +40,7 @@ impl Kiosk {
             testing: false,
             last_test: None,
             proved: false,
+            board: Vitals::default(),
             seen_wall_us: None,
             version: String::new(),
         })
@@ -46,8 +49,8 @@ impl Kiosk {
     /// From the store: nothing is known of its life now.
     pub fn restored(view: KioskView) -> Self {
         let view = KioskView { alive: false, leg_up: false, faults: Vec::new(), outputs: Vec::new(), ..view };
-        let view = KioskView { testing: false, last_test: None, proved: false, ..view };
-        Self { view, offset_us: None, beat_at: None, shown_at: 0, offered: None, tested: None }
+        let view = KioskView { testing: false, last_test: None, proved: false, board: Vitals::default(), ..view };
+        Self { view, offset_us: None, beat_at: None, shown_at: 0, offered: None, proved_until: None, tested: None }
     }
 }
 
@@ -69,6 +72,9 @@ pub(super) fn bounded_faults(mut faults: Vec<Fault>) -> Vec<Fault> {
 /// A test's result within bounds.
 pub(super) fn bounded_test(mut last: LastTest) -> LastTest {
     last.failed.truncate(FAULTS);
+    if let Some(why) = &mut last.why {
+        shorten(why, 200);
+    }
     last
 }
 

@@ -19,18 +19,20 @@ mod pcm;
 mod play;
 mod playback;
 mod reference;
+mod slot;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tracing::{info, warn};
+use tracing::info;
 
 use self::capture::Capture;
 use self::play::Play;
 use self::playback::Playback;
 use self::reference::Reference;
+use self::slot::{FIRST_WAIT, Slot, close, due, fail};
 use super::clock::{Running, Timeline};
 use super::echo::{Canceller, EchoSettings};
 use super::loudness::{Loudness, LoudnessSettings};
@@ -40,10 +42,6 @@ use super::{join_within, lock};
 pub const PERIOD: usize = 480;
 /// A direction without a period for this long has stalled.
 const STALLED: Duration = Duration::from_secs(1);
-/// First wait before a direction is opened again; doubled each time.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// Longest wait before a direction is opened again.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the card is to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,12 +86,18 @@ pub enum Way {
 
 type Ears = Box<dyn FnMut(&Heard<'_>) + Send>;
 type Mouth = Box<dyn FnMut() + Send>;
+type Pairs = Box<dyn FnMut(&[i16; PERIOD], &[i16; PERIOD]) + Send>;
+/// No delay of the echo was measured since the last one was taken over.
+const NO_DELAY: u32 = u32::MAX;
 
 struct Shared {
     timeline: Timeline,
     ending: AtomicBool,
     ears: Mutex<Option<Ears>>,
     mouth: Mutex<Option<Mouth>>,
+    pairs: Mutex<Option<Pairs>>,
+    /// Milliseconds, for the canceller.
+    echo_delay: AtomicU32,
     trouble: [Mutex<Option<String>>; 2],
     play: Mutex<Play>,
     delay: AtomicU64,
@@ -129,6 +133,8 @@ impl Card {
             ending: AtomicBool::new(false),
             ears: Mutex::new(None),
             mouth: Mutex::new(None),
+            pairs: Mutex::new(None),
+            echo_delay: AtomicU32::new(NO_DELAY),
             trouble: Default::default(),
             play: Mutex::default(),
             delay: AtomicU64::new(0),
@@ -150,6 +156,17 @@ impl Card {
     /// Who is told of each period that the loudspeaker took.
     pub fn on_played(&self, mouth: impl FnMut() + Send + 'static) {
         *lock(&self.shared.mouth) = Some(Box::new(mouth));
+    }
+
+    /// Who is given what the loudspeaker plays and what the microphone hears, side by side as the canceller gets them.
+    pub fn on_pair(&self, pairs: impl FnMut(&[i16; PERIOD], &[i16; PERIOD]) + Send + 'static) {
+        *lock(&self.shared.pairs) = Some(Box::new(pairs));
+    }
+
+    /// The delay from the one to the other was measured, milliseconds: the canceller goes by it from the next call's
+    /// first period on.
+    pub fn seed_echo(&self, delay_ms: u32) {
+        self.shared.echo_delay.store(delay_ms, Ordering::Relaxed);
     }
 
     /// A block for the loudspeaker. Never waits; what does not fit is dropped, the oldest first.
@@ -188,26 +205,6 @@ impl Card {
 impl Drop for Card {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// A direction's life: open, or to be opened again.
-enum Slot<T> {
-    Unused,
-    Closed { until: Instant, wait: Duration },
-    Open { way: T, moved: Instant, wait: Duration },
-}
-
-impl<T> Slot<T> {
-    fn new(wanted: bool) -> Self {
-        if wanted { Self::Closed { until: Instant::now(), wait: FIRST_WAIT } } else { Self::Unused }
-    }
-
-    fn open(&mut self) -> Option<&mut T> {
-        match self {
-            Self::Open { way, .. } => Some(way),
-            Self::Unused | Self::Closed { .. } => None,
-        }
     }
 }
 
@@ -326,7 +323,14 @@ impl Worker {
             lock(&self.shared.trouble[Way::In as usize]).take();
             self.loudness.hear(&raw);
             let reference = self.reference.next();
+            if let Some(pairs) = lock(&self.shared.pairs).as_mut() {
+                pairs(&reference, &raw);
+            }
             if call_on {
+                let delay_ms = self.shared.echo_delay.swap(NO_DELAY, Ordering::Relaxed);
+                if delay_ms != NO_DELAY {
+                    self.canceller.set_delay(delay_ms);
+                }
                 self.canceller.process(&reference, &raw, &mut clean);
             } else {
                 clean = raw;
@@ -352,29 +356,4 @@ fn smooth(value: &AtomicU64, new: Running) {
     let old = value.load(Ordering::Relaxed);
     let next = if old == 0 { new } else { old - old / 32 + new / 32 };
     value.store(next, Ordering::Relaxed);
-}
-
-/// The wait after the next failure, if it is time to open.
-fn due<T>(slot: &Slot<T>) -> Option<Duration> {
-    match slot {
-        Slot::Closed { until, wait } if *until <= Instant::now() => Some(*wait),
-        Slot::Unused | Slot::Closed { .. } | Slot::Open { .. } => None,
-    }
-}
-
-fn close<T>(slot: &mut Slot<T>, shared: &Shared, way: Way, why: String) {
-    let wait = match slot {
-        Slot::Open { wait, .. } | Slot::Closed { wait, .. } => *wait,
-        Slot::Unused => FIRST_WAIT,
-    };
-    fail(slot, shared, way, why, wait);
-}
-
-fn fail<T>(slot: &mut Slot<T>, shared: &Shared, way: Way, why: String, wait: Duration) {
-    *slot = Slot::Closed { until: Instant::now() + wait, wait: (wait * 2).min(LONGEST_WAIT) };
-    let mut trouble = lock(&shared.trouble[way as usize]);
-    if trouble.is_none() {
-        warn!(?way, why, "sound card");
-    }
-    *trouble = Some(why);
 }

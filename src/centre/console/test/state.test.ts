@@ -226,6 +226,7 @@ describe("lists", () => {
       testing: false,
       last_test: null,
       proved: true,
+      board: {},
       seen_wall_us: 0,
       version: "",
     };
@@ -249,6 +250,7 @@ describe("lists", () => {
       testing: false,
       last_test: null,
       proved: true,
+      board: {},
       seen_wall_us: 0,
       version: "",
       ...change,
