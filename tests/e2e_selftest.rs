@@ -193,7 +193,7 @@ async fn a_deaf_microphone_fails_the_full_test_and_both_ends_say_why_until_it_he
     let status = String::from_utf8(output.stdout)?;
     ensure!(output.status.code() == Some(6) && status.contains("loudspeaker not heard: "), "{status}");
     ensure!(status.contains(&format!("NOT PROVED: 0 h ago, sound failed: {why}")), "{status}");
-    ensure!(world.journal()?.iter().any(|line| line.starts_with("self-test, sound: failed: ")), "logged");
+    ensure!(world.journal()?.iter().any(|line| line.starts_with("self-test, sound: FAILED: ")), "logged");
 
     world.kiosk.kill().await?;
     world.reconfigure(|options| (options.microphone, options.air_loss_db) = (Some(hearing), Some(15)))?;

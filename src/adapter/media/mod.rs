@@ -250,10 +250,12 @@ fn start_card(settings: card::CardSettings, hub: &Arc<hub::Hub>) -> Result<(), M
     let call_on = move || gate.upgrade().is_some_and(|hub| hub.gate.is_open());
     let card = card::Card::start(settings, hub.timeline.clone(), call_on)
         .map_err(|why| MediaError::Thread { what: "sound card", why })?;
-    let pairs = Arc::downgrade(hub);
-    card.on_pair(move |played, heard| {
-        if let Some(hub) = pairs.upgrade() {
-            hub.sound_path.pair(played, heard);
+    let tap = Arc::downgrade(hub);
+    card.on_block(move |way, number, block| {
+        let Some(hub) = tap.upgrade() else { return };
+        match way {
+            card::Way::Out => hub.sound_path.played(number * card::SPAN, block),
+            card::Way::In => hub.sound_path.heard(number * card::SPAN, block),
         }
     });
     hub.card.set(card).expect("a hub that was just made has no card");

@@ -1,8 +1,8 @@
 //! The way of sound through the air, tested: a short chirp goes to the loudspeaker with the prompts and the officer's
 //! voice, and is looked for in what the microphone hears before anything is done to that.
 //!
-//! Its level is what came back over what was played, its delay from the one to the other. On a sound card both are taken
-//! where the echo canceller takes them, so that the delay is the canceller's own.
+//! Its level is what came back over what was played, its delay from the one to the other. On a sound card the blocks are
+//! numbered as the echo canceller gets them, so that the delay is the canceller's own.
 
 use std::sync::Mutex;
 
@@ -119,12 +119,6 @@ impl SoundPath {
             }
         }
     }
-
-    /// The same for a sound card, whose loudspeaker and microphone go side by side.
-    pub fn pair(&self, played: &[i16], heard: &[i16]) {
-        self.played(0, played);
-        self.heard(0, heard);
-    }
 }
 
 fn measure(played: &Track, heard: &Track) -> Chirped {
@@ -150,6 +144,7 @@ fn measure(played: &Track, heard: &Track) -> Chirped {
 
 #[cfg(test)]
 mod tests {
+    use super::super::clock::MS;
     use super::*;
 
     /// A room: plays a chirp through `way`, and gives what was made of it.
@@ -171,7 +166,8 @@ mod tests {
                     way(&played, at).saturating_add(noise)
                 })
                 .collect();
-            path.pair(&block, &heard);
+            path.played(n as Running * 10 * MS, &block);
+            path.heard(n as Running * 10 * MS, &heard);
             if n * 480 >= LISTENED {
                 break;
             }

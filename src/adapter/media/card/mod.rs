@@ -33,13 +33,15 @@ use self::play::Play;
 use self::playback::Playback;
 use self::reference::Reference;
 use self::slot::{FIRST_WAIT, Slot, close, due, fail};
-use super::clock::{Running, Timeline};
+use super::clock::{MS, Running, Timeline};
 use super::echo::{Canceller, EchoSettings};
 use super::loudness::{Loudness, LoudnessSettings};
 use super::{join_within, lock};
 
 /// Samples of a period: 10 ms.
 pub const PERIOD: usize = 480;
+/// Length of a period on the time line.
+pub const SPAN: Running = 10 * MS;
 /// A direction without a period for this long has stalled.
 const STALLED: Duration = Duration::from_secs(1);
 
@@ -86,7 +88,7 @@ pub enum Way {
 
 type Ears = Box<dyn FnMut(&Heard<'_>) + Send>;
 type Mouth = Box<dyn FnMut() + Send>;
-type Pairs = Box<dyn FnMut(&[i16; PERIOD], &[i16; PERIOD]) + Send>;
+type Tap = Box<dyn FnMut(Way, u64, &[i16; PERIOD]) + Send>;
 /// No delay of the echo was measured since the last one was taken over.
 const NO_DELAY: u32 = u32::MAX;
 
@@ -95,7 +97,7 @@ struct Shared {
     ending: AtomicBool,
     ears: Mutex<Option<Ears>>,
     mouth: Mutex<Option<Mouth>>,
-    pairs: Mutex<Option<Pairs>>,
+    tap: Mutex<Option<Tap>>,
     /// Milliseconds, for the canceller.
     echo_delay: AtomicU32,
     trouble: [Mutex<Option<String>>; 2],
@@ -133,7 +135,7 @@ impl Card {
             ending: AtomicBool::new(false),
             ears: Mutex::new(None),
             mouth: Mutex::new(None),
-            pairs: Mutex::new(None),
+            tap: Mutex::new(None),
             echo_delay: AtomicU32::new(NO_DELAY),
             trouble: Default::default(),
             play: Mutex::default(),
@@ -158,9 +160,10 @@ impl Card {
         *lock(&self.shared.mouth) = Some(Box::new(mouth));
     }
 
-    /// Who is given what the loudspeaker plays and what the microphone hears, side by side as the canceller gets them.
-    pub fn on_pair(&self, pairs: impl FnMut(&[i16; PERIOD], &[i16; PERIOD]) + Send + 'static) {
-        *lock(&self.shared.pairs) = Some(Box::new(pairs));
+    /// Who is given what the loudspeaker plays and what the microphone hears, untouched, each block with its number:
+    /// those with the same number go together into the canceller.
+    pub fn on_block(&self, tap: impl FnMut(Way, u64, &[i16; PERIOD]) + Send + 'static) {
+        *lock(&self.shared.tap) = Some(Box::new(tap));
     }
 
     /// The delay from the one to the other was measured, milliseconds: the canceller goes by it from the next call's
@@ -300,6 +303,9 @@ impl Worker {
                 // It ran dry under our hands, or has less room than it said: the next round sees.
                 break;
             }
+            if let Some(tap) = lock(&self.shared.tap).as_mut() {
+                tap(Way::Out, self.reference.place(), &block);
+            }
             self.reference.played(&block);
             *moved = Instant::now();
             *wait = FIRST_WAIT;
@@ -322,10 +328,10 @@ impl Worker {
             *wait = FIRST_WAIT;
             lock(&self.shared.trouble[Way::In as usize]).take();
             self.loudness.hear(&raw);
-            let reference = self.reference.next();
-            if let Some(pairs) = lock(&self.shared.pairs).as_mut() {
-                pairs(&reference, &raw);
+            if let Some(tap) = lock(&self.shared.tap).as_mut() {
+                tap(Way::In, self.reference.taken(), &raw);
             }
+            let reference = self.reference.next();
             if call_on {
                 let delay_ms = self.shared.echo_delay.swap(NO_DELAY, Ordering::Relaxed);
                 if delay_ms != NO_DELAY {
