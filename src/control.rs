@@ -11,9 +11,9 @@ use crate::wire::down::Standing;
 use crate::wire::ids::KioskId;
 use crate::wire::selftest::LastTest;
 use crate::wire::up::{ButtonLine, Fault, FaultKind};
-pub use crate::wire::up::{TestOutcome, TestPart};
+pub use crate::wire::up::{TestOutcome, TestPart, Vitals};
 use crate::wire::{IncidentId, OutputState};
-pub use state::{Changed, ConfigStage, ConfigState, TestStep, Vitals};
+pub use state::{Changed, ConfigStage, ConfigState, TestStep};
 
 /// Longest line either side reads, bytes.
 pub const MAX_LINE: usize = 4 * 1024;
@@ -57,6 +57,9 @@ pub enum Request {
         /// Which; none: the full self-test.
         #[serde(default)]
         parts: Vec<TestPart>,
+        /// What is found is right, and expected from now on.
+        #[serde(default)]
+        learn: bool,
     },
 }
 

@@ -98,7 +98,7 @@ fn every_error_names_file_line_and_key() {
         ("[store]\ndir = [1]", "c.toml:14: store.dir: expected text, found [1]"),
         (
             "[empty]",
-            "c.toml:13: empty: unknown key; expected one of id, place, centre, media, panel, selftest, store, control, rtc",
+            "c.toml:13: empty: unknown key; expected one of id, place, centre, media, panel, selftest, board, store, control, rtc",
         ),
     ] {
         assert_eq!(errors(&format!("{GOOD}{line}\n")), [wanted], "{line}");

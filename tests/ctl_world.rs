@@ -21,10 +21,6 @@ use tokio::process::Command;
 const UNDONE_WITHIN: Duration = Duration::from_secs(90);
 const SOON: Duration = Duration::from_secs(20);
 
-fn quick() -> Options {
-    Options { pre_event_s: 5, ..Options::default() }
-}
-
 fn ctl(world: &World, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sos-ctl"));
     command.arg("--socket").arg(world.dir.join("control.sock")).args(args).kill_on_drop(true);
@@ -50,17 +46,9 @@ fn starts(world: &World) -> Result<usize> {
     Ok(std::fs::read_to_string(&world.kiosk.log)?.matches("starting anew").count())
 }
 
-/// What the centre's journal says of the kiosk.
-fn journal(world: &World) -> Result<Vec<String>> {
-    let database = rusqlite::Connection::open(world.dir.join("centre/centre.sqlite"))?;
-    let mut query = database.prepare("SELECT what FROM journal WHERE who = ?1 ORDER BY rowid")?;
-    let found = query.query_map([format!("kiosk:{KIOSK}")], |row| row.get(0))?;
-    Ok(found.collect::<Result<_, _>>()?)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_is_proved_by_the_centre_and_a_wrong_one_undone_though_the_session_is_lost() -> Result<()> {
-    let mut world = World::temporary(quick()).await?;
+    let mut world = World::temporary(Options::quick()).await?;
     proved(&world).await?;
     let file = world.dir.join("kiosk.toml");
 
@@ -122,7 +110,7 @@ async fn a_change_is_proved_by_the_centre_and_a_wrong_one_undone_though_the_sess
 
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_by_hand_the_last_good_one_is_used_and_everyone_is_told() -> Result<()> {
-    let mut world = World::temporary(quick()).await?;
+    let mut world = World::temporary(Options::quick()).await?;
     proved(&world).await?;
     let file = world.dir.join("kiosk.toml");
     let right = std::fs::read_to_string(&file)?;
@@ -157,7 +145,7 @@ async fn broken_by_hand_the_last_good_one_is_used_and_everyone_is_told() -> Resu
     let (code, out, err) = run(&world, &["selftest", "link"]).await?;
     ensure!(code == Some(0) && out.contains("link    passed     echo of the centre after "), "{code:?} {out}{err}");
     until("logged", SOON, || async {
-        let lines = journal(&world).ok()?;
+        let lines = world.journal().ok()?;
         let logged = |what: &str| lines.iter().any(|line| line.starts_with(what));
         (logged("self-test, link: begins: ") && logged("self-test, link: passed: echo of the centre")).then_some(())
     })
@@ -196,7 +184,7 @@ async fn no_secret_is_in_the_bundle(world: &World) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_certificate_is_refused_by_the_broker_and_status_says_why() -> Result<()> {
-    let mut world = World::temporary(quick()).await?;
+    let mut world = World::temporary(Options::quick()).await?;
     let keys = world.dir.join("keys");
     let read = |name: String| std::fs::read_to_string(keys.join(name));
     let ca_key = KeyPair::from_pem(&read("ca.key".to_owned())?)?;

@@ -19,7 +19,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("mqtt", vec!["wire", "tls"]),
         ("config", vec!["wire", "tls", "control", "durable"]),
         ("kiosk", vec!["wire", "machine", "control"]),
-        ("adapter", vec!["wire", "machine", "kiosk", "rtc", "mqtt", "tls"]),
+        ("adapter", vec!["wire", "machine", "kiosk", "rtc", "mqtt", "tls", "durable"]),
         ("ctl", vec!["wire", "control", "config", "adapter", "tls", "durable"]),
         ("centre", vec!["wire", "rtc", "mqtt", "tls"]),
     ])

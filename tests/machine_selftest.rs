@@ -122,7 +122,7 @@ fn press() -> Event {
 }
 
 fn good(hours_ago: i64) -> LastTest {
-    LastTest { ended_wall_us: NOON_US - hours_ago * 3_600_000_000, good: true, failed: vec![] }
+    LastTest { ended_wall_us: NOON_US - hours_ago * 3_600_000_000, good: true, failed: vec![], why: None }
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_failure_is_a_fault_is_tried_once_more_and_then_not_until_the_night() {
     kiosk.found(TestPart::Camera, TestOutcome::Failed);
     kiosk.call_works();
     assert!(kiosk.did().ends_with("Call Passed, ended bad, Fault On"), "the other parts are tested all the same");
-    assert_eq!(kiosk.faults(), ["the last full self-test failed: camera"]);
+    assert_eq!(kiosk.faults(), ["the last full self-test failed: camera (so)"]);
     kiosk.until(1198);
     assert_eq!(kiosk.did(), "");
     kiosk.until(1200);

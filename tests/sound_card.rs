@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use media_support::{Kiosk, Officer, cleared, listen, raised, tone, until};
 use sos::adapter::media::loudness::LoudnessSettings;
-use sos::kiosk::ports::{Media, Medium};
+use sos::kiosk::ports::{Chirped, Media, Medium};
 use sos::machine::Event;
 use sos::machine::words::Prompt;
 use sos::wire::IncidentId;
@@ -293,5 +293,28 @@ fn a_card_that_does_not_fit_is_a_fault_that_says_what_it_lacks() {
         let why = both(&mut kiosk, true);
         assert!(why.iter().all(|why| why.contains("unfit") && why.contains("16 bits")), "{why:?}");
         until("the picture", || kiosk.media.health().frame_age.is_some());
+    });
+}
+
+#[test]
+fn a_chirp_is_heard_through_the_card_with_level_and_delay_and_not_without_air() {
+    inside("a_chirp_is_heard_through_the_card_with_level_and_delay_and_not_without_air", |world| {
+        let kiosk = Kiosk::start(on_the_card());
+        until("both directions", || kiosk.media.health().sound_age.is_some());
+        kiosk.run_for(Duration::from_secs(2));
+        let lost = kiosk.media.chirp().blocking_recv().unwrap();
+        assert!(matches!(&lost, Chirped::Lost(why) if why.contains("at the microphone")), "{lost:?}");
+        world.join(60);
+        let mut heard = Vec::new();
+        until("two chirps that agree", || {
+            if let Ok(Chirped::Heard(path)) = kiosk.media.chirp().blocking_recv() {
+                println!("{:.1} dB after {:.1} ms", path.level_db, path.delay_ms);
+                heard.push(path);
+            }
+            heard.windows(2).any(|two| (two[0].delay_ms - two[1].delay_ms).abs() < 15.0)
+        });
+        let last = heard.last().unwrap();
+        assert!(last.level_db.abs() < 3.0, "the loop takes nothing away: {last:?}");
+        assert!((20.0..500.0).contains(&last.delay_ms), "{last:?}");
     });
 }

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
 
 use super::link::wall_us;
-use crate::kiosk::checkup::{Checkup, Findings};
+use crate::kiosk::checkup::{Checkup, Findings, Limits};
 use crate::kiosk::ports::{Board, Link, Vitals};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
@@ -35,6 +35,8 @@ pub struct BoardSettings {
     pub tls: ClientFiles,
     /// Where recordings are kept.
     pub store: PathBuf,
+    /// What is too little, too cold, too hot, too late.
+    pub limits: Limits,
 }
 
 impl BoardAdapter {
@@ -45,7 +47,7 @@ impl BoardAdapter {
         let shared = Arc::clone(&board);
         let began = Instant::now();
         tokio::spawn(async move {
-            let (mut checkup, mut look) = (Checkup::default(), interval(LOOK_EVERY));
+            let (mut checkup, mut look) = (Checkup::new(settings.limits), interval(LOOK_EVERY));
             look.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let (mut reading, mut hung) = (None, false);
             loop {
@@ -95,10 +97,11 @@ fn read(settings: &BoardSettings, offset_us: Option<i64>) -> (Findings, Vitals) 
     // Without any one of the files there is no link.
     let certificate = settings.tls.read().and_then(|_| tls::validity(&settings.tls.identity.cert));
     let certificate = certificate.map(|v| (v.from_s, v.until_s)).map_err(|e| e.to_string());
-    let temperature_c = warmest(Path::new("/sys/class/thermal"));
+    let temperature_c = warmest(&sensors(Path::new("/sys/class")));
     let (disk_free_mb, disk_total_mb) = disk(&settings.store).unzip();
     let wall_s = wall_us() / 1_000_000;
-    let found = Findings { wall_s, offset_us, synced: synced(), certificate, disk_free_mb, temperature_c };
+    let store = writable(&settings.store);
+    let found = Findings { wall_s, offset_us, synced: synced(), certificate, disk_free_mb, store, temperature_c };
     let mut vitals = Vitals { temperature_c, disk_free_mb, disk_total_mb, ..Vitals::default() };
     found.tell(&mut vitals);
     (found, vitals)
@@ -118,10 +121,36 @@ fn disk(store: &Path) -> Option<(u64, u64)> {
     Some((mb(found.f_bavail), mb(found.f_blocks)))
 }
 
-fn warmest(zones: &Path) -> Option<f64> {
-    let zones = std::fs::read_dir(zones).ok()?;
-    let read = |zone: std::fs::DirEntry| std::fs::read_to_string(zone.path().join("temp")).ok();
-    let millidegrees = zones.flatten().filter_map(read).filter_map(|text| text.trim().parse::<i32>().ok());
+/// Whether the store's directory can be written to, as far as can be known without writing: flash wears. A card that
+/// fails is mounted read-only by the kernel.
+fn writable(store: &Path) -> Option<Result<(), String>> {
+    use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
+    let disk = statvfs(store).ok()?;
+    let found = if disk.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        Err(rustix::io::Errno::ROFS)
+    } else {
+        access(store, Access::WRITE_OK | Access::EXEC_OK)
+    };
+    Some(found.map_err(|why| format!("{}: {why}", store.display())))
+}
+
+/// Every sensor's file: the kernel's thermal zones, and the chips that only watch.
+fn sensors(class: &Path) -> Vec<PathBuf> {
+    let of = |kind: &str, is: &dyn Fn(&str) -> bool| -> Vec<PathBuf> {
+        let chips = std::fs::read_dir(class.join(kind)).into_iter().flatten().flatten();
+        let files = chips.flat_map(|chip| std::fs::read_dir(chip.path()).into_iter().flatten().flatten());
+        files.filter(|file| file.file_name().to_str().is_some_and(is)).map(|file| file.path()).collect()
+    };
+    let mut found = of("thermal", &|name| name == "temp");
+    found.extend(of("hwmon", &|name| name.starts_with("temp") && name.ends_with("_input")));
+    found
+}
+
+/// Degrees Celsius. What no board can be is a sensor that is not connected.
+fn warmest(sensors: &[PathBuf]) -> Option<f64> {
+    const POSSIBLE: std::ops::RangeInclusive<i32> = -60_000..=150_000;
+    let read = |sensor: &PathBuf| std::fs::read_to_string(sensor).ok()?.trim().parse::<i32>().ok();
+    let millidegrees = sensors.iter().filter_map(read).filter(|found| POSSIBLE.contains(found));
     millidegrees.max().map(|warmest| f64::from(warmest) / 1_000.0)
 }
 
@@ -175,11 +204,29 @@ mod tests {
     #[test]
     fn the_warmest_sensor_counts_and_nonsense_does_not() {
         let dir = tempfile::TempDir::new().expect("a directory");
-        assert_eq!(warmest(dir.path()), None);
-        for (zone, text) in [("a", "41500\n"), ("b", "nonsense"), ("c", "38000")] {
-            std::fs::create_dir(dir.path().join(zone)).expect("a zone");
-            std::fs::write(dir.path().join(zone).join("temp"), text).expect("a sensor");
+        assert_eq!(warmest(&sensors(dir.path())), None);
+        for (file, text) in [
+            ("thermal/a/temp", "41500\n"),
+            ("thermal/b/temp", "nonsense"),
+            ("thermal/b/temp_crit", "105000"),
+            ("hwmon/hwmon0/temp1_input", "47250"),
+            ("hwmon/hwmon0/temp2_input", "255000"),
+            ("hwmon/hwmon0/temp1_max", "95000"),
+        ] {
+            let path = dir.path().join(file);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a chip");
+            std::fs::write(path, text).expect("a sensor");
         }
-        assert_eq!(warmest(dir.path()), Some(41.5));
+        assert_eq!(warmest(&sensors(dir.path())), Some(47.25));
+    }
+
+    #[test]
+    fn a_store_is_writable_or_says_why_not() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        assert_eq!(writable(dir.path()), Some(Ok(())));
+        assert_eq!(writable(&dir.path().join("gone")), None);
+        // What even root cannot write to.
+        let why = writable(Path::new("/proc/sys")).expect("it is there").err();
+        assert!(why.is_none_or(|why| why.starts_with("/proc/sys: ")), "it names the place");
     }
 }

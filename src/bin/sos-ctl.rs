@@ -43,9 +43,9 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Panel { json } => show_panel(&at(), json)?,
         Command::Status { json, watch: true, file } => return watch::run(&at(), file.as_deref(), json),
         Command::Status { json, watch: false, file } => return show_status(&at(), file, json),
-        Command::Selftest { parts, json } => {
+        Command::Selftest { parts, learn, json } => {
             let parts: Vec<TestPart> = parts.into_iter().map(Into::into).collect();
-            return selftest::run(&at(), &parts, json, &mut |line| _ = print(line));
+            return selftest::run(&at(), &parts, learn, json, &mut |line| _ = print(line));
         }
         Command::Config(command) => return configure(command, &at()),
         #[cfg(feature = "kiosk")]

@@ -22,15 +22,17 @@ use sos::adapter;
 use sos::adapter::board::{BoardAdapter, BoardSettings};
 use sos::adapter::leg::{LegAdapter, LegSettings};
 use sos::adapter::link::{LinkAdapter, LinkSettings};
+use sos::adapter::media::air::AirSettings;
 use sos::adapter::media::card::CardSettings;
 use sos::adapter::media::echo::{EchoSettings, Noise};
 use sos::adapter::media::encoder::Codec;
 use sos::adapter::media::late::LateMedia;
 use sos::adapter::media::loudness::LoudnessSettings;
 use sos::adapter::media::prompts::PromptFiles;
+use sos::adapter::media::scene::Reference;
 use sos::adapter::media::still::Still;
 use sos::adapter::media::{CameraSource, MediaSettings, MicrophoneSource, RtspSource, Speaker};
-use sos::adapter::proof::ProofFile;
+use sos::adapter::proof::{ProofFile, TrendFile};
 use sos::adapter::store::{LateStore, Presses};
 use sos::adapter::systemd;
 use sos::adapter::upload::{RETRY_REFUSED, UploadConfig, Uploader};
@@ -38,11 +40,13 @@ use sos::config::KioskConfig;
 use sos::config::change::keeper::Keeper;
 use sos::config::change::start::{Start, start};
 use sos::config::kiosk::{
-    CameraDriver, EncoderChoice, MediaConfig, MicrophoneDriver, NoiseLevel, RtspCamera, SoundConfig, SpeakerDriver,
+    BoardConfig, CameraDriver, EncoderChoice, MediaConfig, MicrophoneDriver, NoiseLevel, RtspCamera, SoundConfig,
+    SpeakerDriver,
 };
 use sos::config::load::Layers;
+use sos::kiosk::checkup::Limits;
 use sos::kiosk::control::{Control, Services};
-use sos::kiosk::ports::{Board, Hand, KeptPress};
+use sos::kiosk::ports::{Hand, KeptPress};
 use sos::kiosk::selftest::Suite;
 use sos::kiosk::selftest::full::Tester;
 use sos::kiosk::stop::{Signals, Stopping};
@@ -149,7 +153,7 @@ async fn live(start: Start, layers: &Layers) -> anyhow::Result<End> {
     let daemon = keeping::Daemon { link: parts.link.clone(), asks: asks.clone(), inbox: inbox.clone() };
     let view = keeping::Watched::default();
     let keeper = Keeper::new(layers, &start, view.0.clone(), daemon);
-    let services = services(config, &parts, suite, &inbox, &asks, view);
+    let services = services(suite, &inbox, &asks, view);
     let shell = Shell::new(setup(config), parts);
     // 5. Run.
     let progress = shell.progress();
@@ -194,17 +198,8 @@ async fn live(start: Start, layers: &Layers) -> anyhow::Result<End> {
 }
 
 /// Whom the control socket asks.
-fn services(
-    config: &KioskConfig,
-    parts: &Parts,
-    suite: Arc<Suite>,
-    inbox: &Inbox,
-    asks: &mpsc::Sender<Ask>,
-    view: keeping::Watched,
-) -> Services {
-    let looked_at = BoardSettings { tls: tls_files(config), store: config.store_dir.clone() };
-    let board: Arc<dyn Board> = BoardAdapter::start(looked_at, parts.link.clone(), inbox.clone());
-    Services { inbox: inbox.clone(), asks: asks.clone(), board, config: Arc::new(view), suite }
+fn services(suite: Arc<Suite>, inbox: &Inbox, asks: &mpsc::Sender<Ask>, view: keeping::Watched) -> Services {
+    Services { inbox: inbox.clone(), asks: asks.clone(), config: Arc::new(view), suite }
 }
 
 fn setup(config: &KioskConfig) -> Setup {
@@ -252,21 +247,36 @@ async fn make(config: &KioskConfig, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> 
     let restored = restored(presses, asks.clone()).await;
     let delivery = deliver(config, &store, inbox);
     // They come later than READY: the button does not wait for an encoder.
-    let still = config.store_dir.join("camera-reference.pgm");
-    let reference = adapter::soon(move || reference(&still)).flatten();
-    let media = LateMedia::start(media(&config.media, reference), inbox.clone(), store.clone()).context("media")?;
+    let trends = Arc::new(TrendFile::new(&config.store_dir));
+    let dir = config.store_dir.clone();
+    let mut settings = media(&config.media, adapter::soon(move || Reference::kept(&dir)).flatten());
+    if let Some(card) = &mut settings.card {
+        card.echo.delay_ms = card.echo.delay_ms.or(trends.last().delay_ms());
+    }
+    let media = LateMedia::start(settings, inbox.clone(), store.clone()).context("media")?;
     let rtc =
         LegSettings { standby: config.rtc.standby, udp: config.rtc.udp, tcp: config.rtc.tcp, addresses: Vec::new() };
     let leg = Arc::new(LegAdapter::start(rtc, inbox.clone(), link.clone(), media.clone()));
     reader.run(leg.clone(), delivery.nudge());
-    let suite = testing::suite(&config.store_dir, &link, inbox, asks);
+    let suite = testing::suite(config, &link, &media, trends, inbox, asks);
     let tester = Tester::new(suite.clone(), Arc::new(ProofFile::new(&config.store_dir)), inbox.clone());
-    let parts = Parts { panel, media: media.clone(), leg, link, store: store.clone(), tester, restored };
+    let board = board(config, &link, inbox);
+    let parts = Parts { panel, media: media.clone(), leg, link, board, store: store.clone(), tester, restored };
     Ok(Made { parts, suite, hand, media, store, _delivery: delivery })
 }
 
 fn tls_files(config: &KioskConfig) -> ClientFiles {
     ClientFiles { ca: config.centre.ca.clone(), identity: config.centre.identity.clone() }
+}
+
+fn board(config: &KioskConfig, link: &Arc<LinkAdapter>, inbox: &Inbox) -> Arc<BoardAdapter> {
+    let BoardConfig { renew_days, disk_low_mb, cold_c, hot_c } = config.board;
+    let settings = BoardSettings {
+        tls: tls_files(config),
+        store: config.store_dir.clone(),
+        limits: Limits { renew_days: renew_days.into(), disk_low_mb: disk_low_mb.into(), cold_c, hot_c },
+    };
+    BoardAdapter::start(settings, link.clone(), inbox.clone())
 }
 
 /// The open presses of an earlier run, if the disk gives them at once; else the core is told when they come.
@@ -322,6 +332,10 @@ fn media(config: &MediaConfig, reference: Option<Still>) -> MediaSettings {
             SpeakerDriver::Alsa => Speaker::Card,
         },
         card: card(sound),
+        air: sound.air.map(|air| AirSettings {
+            loss_db: f32::from(u8::try_from(air.loss_db).unwrap_or(u8::MAX)),
+            delay: Duration::from_millis(air.delay_ms.into()),
+        }),
         prompts: PromptFiles {
             dirs: vec![sound.prompts.own.clone(), sound.prompts.dir.clone()],
             languages: sound.prompts.languages.clone(),
@@ -362,18 +376,6 @@ fn camera(driver: &CameraDriver) -> CameraSource {
         CameraDriver::Libcamera { device } => CameraSource::Libcamera(device.clone()),
         CameraDriver::Rtsp(RtspCamera { url, credentials, tcp }) => {
             CameraSource::Rtsp(RtspSource { url: url.clone(), credentials: credentials.clone(), tcp: *tcp })
-        }
-    }
-}
-
-/// What the camera should see, if that was kept (by a self-test); without it the first picture is the reference.
-fn reference(path: &Path) -> Option<Still> {
-    match Still::load(path) {
-        Ok(still) => Some(still),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => {
-            warn!(path = %path.display(), %error, "the camera's reference still is not used");
-            None
         }
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::wire::down::{Standing, Verdict};
 use crate::wire::ids::KioskId;
 use crate::wire::selftest::LastTest;
-use crate::wire::up::{Fault, Mark, Place, PressOrigin};
+use crate::wire::up::{Fault, Mark, Place, PressOrigin, Vitals};
 use crate::wire::{IncidentId, Output, OutputState};
 
 /// Centre to page.
@@ -225,6 +225,9 @@ pub struct KioskView {
     /// Whether that proves now that it would work.
     #[serde(default)]
     pub proved: bool,
+    /// Its board, as it last said.
+    #[serde(default)]
+    pub board: Vitals,
     /// Wall clock of the last heartbeat, microseconds.
     pub seen_wall_us: Option<i64>,
     /// Version of its daemon.

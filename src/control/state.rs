@@ -6,21 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{TestOutcome, TestPart};
 
-/// What can be read of the board; each absent where it cannot.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Vitals {
-    /// Whole days until the kiosk's certificate expires; negative: since it did.
-    pub certificate_days: Option<i64>,
-    /// Room for recordings, MB.
-    pub disk_free_mb: Option<u64>,
-    /// Size of the disk they are on, MB.
-    pub disk_total_mb: Option<u64>,
-    /// The warmest sensor, degrees Celsius.
-    pub temperature_c: Option<f64>,
-    /// Whether the service that sets the clock says that it is set; absent where there is none that is known.
-    pub clock_synced: Option<bool>,
-}
-
 /// How the configuration stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigState {

@@ -94,6 +94,9 @@ pub enum Command {
     Selftest {
         /// Which parts; none: the full self-test, with a test call to the centre, as every night
         parts: Vec<PartName>,
+        /// Sound and camera: what is heard and seen now is right, and every later test is compared with it
+        #[arg(long, requires = "parts")]
+        learn: bool,
         /// As JSON, a line a step
         #[arg(long)]
         json: bool,
@@ -156,9 +159,9 @@ pub enum Case {
 pub enum PartName {
     /// Lamps on, one after the other
     Lamp,
-    /// Loudspeaker to microphone
+    /// Loudspeaker to microphone, by a few quiet chirps, compared with the last full tests
     Sound,
-    /// Frames come and are fresh
+    /// Frames come, are fresh and show what the reference still shows
     Camera,
     /// To the centre and back
     Link,

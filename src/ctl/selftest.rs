@@ -6,14 +6,21 @@ use super::ask::follow;
 use super::{Exit, Failure, json};
 use crate::control::{Request, TestOutcome, TestPart, TestStep};
 
-/// Tests `named` parts, or fully; `print` gets a line for each step. Returns how it ended.
+/// Tests `named` parts, or fully; `learn`: they are right now, and so expected from now on. `print` gets a line for
+/// each step. Returns how it ended.
 ///
 /// # Errors
 /// The daemon cannot be reached, or refused.
-pub fn run(socket: &Path, named: &[TestPart], as_json: bool, print: &mut dyn FnMut(&str)) -> Result<Exit, Failure> {
+pub fn run(
+    socket: &Path,
+    named: &[TestPart],
+    learn: bool,
+    as_json: bool,
+    print: &mut dyn FnMut(&str),
+) -> Result<Exit, Failure> {
     let parts = named.to_vec();
     let (mut failed, mut untested) = (false, false);
-    follow(socket, &Request::Selftest { parts }, |answer| {
+    follow(socket, &Request::Selftest { parts, learn }, |answer| {
         let Some(step) = answer.test else { return };
         failed |= step.outcome == Some(TestOutcome::Failed);
         untested |= step.outcome == Some(TestOutcome::NotTested);

@@ -85,7 +85,8 @@ fn board(board: &Vitals, offset_us: Option<i64>) -> Vec<(&'static str, String)> 
         _ => format!("EXPIRED {} days ago", -days),
     });
     let disk = board.disk_free_mb.zip(board.disk_total_mb);
-    let disk = disk.map_or_else(unknown, |(free, total)| format!("{free} MB free of {total} MB"));
+    let writable = if board.store_writable == Some(false) { ", NOT writable" } else { "" };
+    let disk = disk.map_or_else(unknown, |(free, total)| format!("{free} MB free of {total} MB{writable}"));
     let offset = offset_us.map_or_else(
         || "the centre's is not known".to_owned(),
         |us| format!("{:.3} s from the centre's", std::time::Duration::from_micros(us.unsigned_abs()).as_secs_f64()),
@@ -120,7 +121,8 @@ fn proof(status: &Status, now_us: i64) -> String {
     if last.good {
         format!("NOT PROVED: {hours}")
     } else {
-        format!("NOT PROVED: {hours}, {} failed", failed.join(", "))
+        let why = last.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        format!("NOT PROVED: {hours}, {} failed{why}", failed.join(", "))
     }
 }
 

@@ -9,8 +9,26 @@ use crate::control::Vitals;
 use crate::machine::Event;
 use crate::wire::up::{Fault, FaultKind};
 
-/// A certificate is renewed before it has fewer days than this.
-pub const RENEW_DAYS: i64 = 14;
+/// What the configuration says is too little, too cold, too hot, too late.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// A certificate is renewed before it has fewer days than this.
+    pub renew_days: i64,
+    /// Less room than this is none, MB: some minutes of recording.
+    pub disk_low_mb: u64,
+    /// Colder than this a board is not within what it is made for, degrees Celsius.
+    pub cold_c: f64,
+    /// The same for hotter.
+    pub hot_c: f64,
+}
+
+impl Default for Limits {
+    /// The Raspberry Pi slows itself down from 85 degrees on.
+    fn default() -> Self {
+        Self { renew_days: 14, disk_low_mb: 100, cold_c: -30.0, hot_c: 85.0 }
+    }
+}
+
 /// Further from the centre's clock than this is wrong: orders expire by it, and recordings are dated by it.
 pub const CLOCK_OFF: Duration = Duration::from_secs(5);
 /// Back within this it is right again.
@@ -18,15 +36,9 @@ pub const CLOCK_ON: Duration = Duration::from_secs(3);
 /// Nobody vouches for the clock, neither the centre nor a time service, for this long: it is not to be trusted.
 pub const CLOCK_ALONE: Duration = Duration::from_secs(60 * 60);
 
-/// Less room than this is none, MB: some minutes of recording.
-pub const DISK_LOW_MB: u64 = 100;
-/// From here on there is room again, MB.
-pub const DISK_ROOM_MB: u64 = 150;
-/// Outside of these a board is no longer within what it is made for, degrees Celsius.
-pub const TOO_COLD_C: f64 = -30.0;
-/// The Raspberry Pi slows itself down from here on.
-pub const TOO_HOT_C: f64 = 85.0;
-/// It is well again when it is this far inside.
+/// There is room again when there is so much more of it, MB.
+const ROOM_AGAIN_MB: u64 = 50;
+/// A board is well again when it is this far inside.
 const WELL_INSIDE_C: f64 = 5.0;
 
 const DAY_S: i64 = 86_400;
@@ -44,6 +56,8 @@ pub struct Findings {
     pub certificate: Result<(i64, i64), String>,
     /// Room for recordings, MB, where it can be read.
     pub disk_free_mb: Option<u64>,
+    /// Whether the store's directory can be written to, and why not; none while it is not there.
+    pub store: Option<Result<(), String>>,
     /// The warmest sensor, degrees Celsius, where there is one.
     pub temperature_c: Option<f64>,
 }
@@ -66,29 +80,39 @@ impl Findings {
     pub fn tell(&self, vitals: &mut Vitals) {
         vitals.certificate_days = self.days_left();
         vitals.clock_synced = self.synced;
+        vitals.store_writable = self.store.as_ref().map(Result::is_ok);
     }
 }
 
 /// What was said so far.
 #[derive(Debug, Clone, Default)]
 pub struct Checkup {
-    said: [Option<String>; 4],
+    limits: Limits,
+    said: [Option<String>; 5],
     /// Since when nobody vouches for the clock.
     alone: Option<Duration>,
 }
 
 impl Checkup {
+    /// Nothing was said so far.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
     /// Judges what was found at `now`, the time since the daemon's start. Returns what is new.
     #[must_use]
     pub fn look(&mut self, now: Duration, found: &Findings) -> Vec<Event> {
         let clock = self.clock(now, found);
         let mut events = Vec::new();
         let (disk, heat) = (self.disk(found), self.heat(found));
+        let store = found.store.clone().and_then(Result::err);
         for (slot, kind, why) in [
             (0, FaultKind::ClockWrong, clock),
-            (1, FaultKind::CertificateExpiring, certificate(found)),
+            (1, FaultKind::CertificateExpiring, certificate(self.limits.renew_days, found)),
             (2, FaultKind::DiskFull, disk),
             (3, FaultKind::Temperature, heat),
+            (4, FaultKind::StoreFailed, store.map(|why| format!("expected a store to write to: {why}"))),
         ] {
             match (&self.said[slot], &why) {
                 (before, Some(detail)) if before.as_ref() != Some(detail) => {
@@ -103,18 +127,19 @@ impl Checkup {
     }
 
     fn disk(&self, found: &Findings) -> Option<String> {
-        let bound = if self.said[2].is_some() { DISK_ROOM_MB } else { DISK_LOW_MB };
+        let low = self.limits.disk_low_mb;
+        let bound = if self.said[2].is_some() { low + ROOM_AGAIN_MB } else { low };
         let full = found.disk_free_mb? < bound;
-        full.then(|| format!("expected {DISK_LOW_MB} MB of room for recordings, found less"))
+        full.then(|| format!("expected {low} MB of room for recordings, found less"))
     }
 
     fn heat(&self, found: &Findings) -> Option<String> {
         let degrees = found.temperature_c?;
         let margin = if self.said[3].is_some() { WELL_INSIDE_C } else { 0.0 };
-        let well = TOO_COLD_C + margin..=TOO_HOT_C - margin;
+        let Limits { cold_c, hot_c, .. } = self.limits;
+        let well = cold_c + margin..=hot_c - margin;
         let side = if degrees < *well.start() { "less" } else { "more" };
-        (!well.contains(&degrees))
-            .then(|| format!("expected {TOO_COLD_C:.0} to {TOO_HOT_C:.0} degrees Celsius, found {side}"))
+        (!well.contains(&degrees)).then(|| format!("expected {cold_c:.0} to {hot_c:.0} degrees Celsius, found {side}"))
     }
 
     fn clock(&mut self, now: Duration, found: &Findings) -> Option<String> {
@@ -143,7 +168,7 @@ impl Checkup {
     }
 }
 
-fn certificate(found: &Findings) -> Option<String> {
+fn certificate(renew_days: i64, found: &Findings) -> Option<String> {
     let (from, until) = match &found.certificate {
         Ok(validity) => *validity,
         Err(why) => return Some(format!("cannot be read: {why}")),
@@ -157,7 +182,7 @@ fn certificate(found: &Findings) -> Option<String> {
     if now < from {
         return Some(format!("is not valid yet, for {} days at most: is the clock right?", (from - now) / DAY_S + 1));
     }
-    (days < RENEW_DAYS).then(|| format!("expires in {days} days: expected a new one {RENEW_DAYS} days before the end"))
+    (days < renew_days).then(|| format!("expires in {days} days: expected a new one {renew_days} days before the end"))
 }
 
 #[cfg(test)]
@@ -174,6 +199,7 @@ mod tests {
             synced: None,
             certificate: Ok((NOW - 100 * DAY_S, NOW + days * DAY_S + 1)),
             disk_free_mb: Some(5_000),
+            store: Some(Ok(())),
             temperature_c: Some(40.0),
         }
     }
@@ -240,6 +266,25 @@ mod tests {
         assert!(details(&checkup.look(START, &heat(-31.0)))[0].ends_with("found less"));
         let unread = Findings { temperature_c: None, disk_free_mb: None, ..found(90) };
         assert_eq!(details(&checkup.look(START, &unread)), ["Temperature gone"]);
+    }
+
+    #[test]
+    fn the_configuration_says_what_is_too_much() {
+        let mut checkup = Checkup::new(Limits { renew_days: 30, disk_low_mb: 6_000, cold_c: 0.0, hot_c: 35.0 });
+        let events = details(&checkup.look(START, &found(29)));
+        let kinds: Vec<&str> = events.iter().filter_map(|event| event.split(' ').next()).collect();
+        assert_eq!(kinds, ["CertificateExpiring", "DiskFull", "Temperature"], "{events:?}");
+        assert!(events[2].contains("expected 0 to 35 degrees"), "{events:?}");
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_written_to_is_said_until_it_can() {
+        let mut checkup = Checkup::default();
+        let store = |store| Findings { store, ..found(90) };
+        assert_eq!(checkup.look(START, &store(None)), [], "one that is not there yet is the store's own business");
+        let new = details(&checkup.look(START, &store(Some(Err("read-only file system".to_owned())))));
+        assert_eq!(new, ["StoreFailed expected a store to write to: read-only file system"]);
+        assert_eq!(details(&checkup.look(START, &store(Some(Ok(()))))), ["StoreFailed gone"]);
     }
 
     #[test]

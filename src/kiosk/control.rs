@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use super::ports::{Board, Configured, Hand, Input};
+use super::ports::{Configured, Hand, Input};
 use super::selftest::Suite;
 use super::{Ask, Inbox, Stamped};
 use crate::control::{Answer, MAX_LINE, Request, Status, TestPart};
@@ -38,8 +38,6 @@ pub struct Services {
     pub inbox: Inbox,
     /// The core.
     pub asks: mpsc::Sender<Ask>,
-    /// The board.
-    pub board: Arc<dyn Board>,
     /// The configuration's keeper.
     pub config: Arc<dyn Configured>,
     /// The self-tests.
@@ -157,8 +155,10 @@ async fn converse(stream: UnixStream, services: &Services, hand: Option<&Arc<dyn
             return write(stream.get_mut(), &answer).await;
         }
         let answer = match serde_json::from_slice::<Request>(&line) {
-            Ok(Request::Selftest { parts }) if parts.is_empty() => full_test(&mut stream, &services.asks).await?,
-            Ok(Request::Selftest { parts }) => test(&mut stream, &services.suite, &parts).await?,
+            Ok(Request::Selftest { parts, learn: false }) if parts.is_empty() => {
+                full_test(&mut stream, &services.asks).await?
+            }
+            Ok(Request::Selftest { parts, learn }) => test(&mut stream, &services.suite, &parts, learn).await?,
             Ok(request) => answer(request, services, hand).await,
             Err(error) => Answer::refused(format!("not a request: {error}")),
         };
@@ -173,9 +173,14 @@ async fn write(stream: &mut UnixStream, answer: &Answer) -> std::io::Result<()> 
 }
 
 /// Says every step of a self-test as it happens; returns the last line. A person who goes away ends it.
-async fn test(stream: &mut BufReader<UnixStream>, suite: &Suite, parts: &[TestPart]) -> std::io::Result<Answer> {
+async fn test(
+    stream: &mut BufReader<UnixStream>,
+    suite: &Suite,
+    parts: &[TestPart],
+    learn: bool,
+) -> std::io::Result<Answer> {
     let (to, mut steps) = mpsc::channel(STEPS);
-    let run = suite.run(parts, to);
+    let run = suite.run(parts, learn, to);
     tokio::pin!(run);
     let mut outcome = None;
     loop {
@@ -239,7 +244,7 @@ async fn gone(stream: &UnixStream) {
 }
 
 async fn answer(request: Request, services: &Services, hand: Option<&Arc<dyn Hand>>) -> Answer {
-    let Services { inbox, asks, board, config, suite: _ } = services;
+    let Services { inbox, asks, config, suite: _ } = services;
     let done = match request {
         Request::Press { hold, second } => press(hold, second, services, hand).await,
         Request::Release { second: false } => {
@@ -248,7 +253,6 @@ async fn answer(request: Request, services: &Services, hand: Option<&Arc<dyn Han
         Request::Release { second: true } => move_by_hand(hand, Input::SecondButton, false).map(|()| Answer::done()),
         Request::Tamper { open } => move_by_hand(hand, Input::Tamper, open).map(|()| Answer::done()),
         Request::Status => status(asks).await.map(|mut status| {
-            status.board = board.vitals();
             status.config = config.state();
             Answer { status: Some(status), ..Answer::done() }
         }),

@@ -5,11 +5,14 @@
 //! thread of its own, and what comes of it arrives as an event in the shell's inbox. So no effect
 //! can hold up another (invariant 2).
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use super::selftest::sound::Trend;
 pub use crate::control::{ConfigState, Vitals};
 use crate::machine::words::{Lamp, Light, Prompt};
 use crate::wire::selftest::{LastTest, TestCall};
@@ -98,6 +101,26 @@ pub struct MediaInventory {
     pub prompts_missing: Option<String>,
 }
 
+/// The way of sound from the loudspeaker to the microphone, as a chirp found it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SoundPath {
+    /// What the microphone heard over what the loudspeaker was given, dB.
+    pub level_db: f32,
+    /// From the one to the other, ms.
+    pub delay_ms: f32,
+}
+
+/// What became of a chirp.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Chirped {
+    /// The microphone heard it.
+    Heard(SoundPath),
+    /// It did not; or the loudspeaker did not play it. What was expected and found.
+    Lost(String),
+    /// Nothing can be said, and why.
+    NotTested(String),
+}
+
 /// The always-on pipeline: gates, the officer's voice, prompts, recording.
 pub trait Media: Send + Sync {
     /// Lets live packets out into `to` and forces a key frame at once. A full channel drops packets
@@ -115,6 +138,17 @@ pub trait Media: Send + Sync {
     /// (`TestEvent::Heard`) instead of being played.
     fn probe(&self, on: bool) {
         let _ = on;
+    }
+    /// Plays a short, quiet chirp and listens for it with the microphone; an alarm or a call ends it. Nothing comes
+    /// where loudspeaker or microphone stand still: whoever waits needs a bound.
+    fn chirp(&self) -> oneshot::Receiver<Chirped> {
+        let (to, chirped) = oneshot::channel();
+        _ = to.send(Chirped::NotTested("no loudspeaker and no microphone".to_owned()));
+        chirped
+    }
+    /// What a chirp took from the loudspeaker to the microphone, ms: the echo canceller goes by it from now on.
+    fn seed_echo(&self, delay_ms: u32) {
+        let _ = delay_ms;
     }
     /// Speaks a prompt, mixed with the call.
     fn prompt(&self, prompt: Prompt);
@@ -209,6 +243,48 @@ pub trait Proof: Send + Sync {
     fn last(&self) -> Option<LastTest>;
     /// Keeps it; never blocks.
     fn keep(&self, last: &LastTest);
+}
+
+/// What a port does on a thread of its own.
+pub type Doing<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What full self-tests measured of loudspeaker and microphone, kept over restarts.
+pub trait Trends: Send + Sync {
+    /// What was kept; nothing where it cannot be read.
+    fn read(&self) -> Doing<Trend>;
+    /// Keeps it.
+    fn keep(&self, trend: Trend) -> Doing<Result<(), String>>;
+}
+
+/// What the camera sees against its reference still.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum View {
+    /// There is no reference still.
+    NoReference,
+    /// The reference still shows nothing to compare with.
+    Plain,
+    /// There is nothing to be seen, and no light either.
+    Dark,
+    /// There is nothing to be seen, in the light.
+    Nothing {
+        /// Mean brightness, 0 to 255.
+        level: u8,
+    },
+    /// A scene.
+    Seen {
+        /// 1: the same things in the same places, 0: nothing in common.
+        alike: f32,
+        /// Fine detail over the reference's; none: too faint to say.
+        focus: Option<f32>,
+    },
+}
+
+/// The camera's reference still, kept over restarts.
+pub trait Scenes: Send + Sync {
+    /// The picture of now against it.
+    fn compare(&self) -> Doing<Result<View, String>>;
+    /// The picture of now is the reference still from now on.
+    fn learn(&self) -> Doing<Result<(), String>>;
 }
 
 /// A press that must survive a power cut.

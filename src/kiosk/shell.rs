@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::Stamped;
-use super::ports::{KeptPress, Leg, Link, Media, Panel, Saying, Store};
+use super::ports::{Board, KeptPress, Leg, Link, Media, Panel, Saying, Store};
 use super::progress::{Progress, Turns, stalled};
 use super::ring::Ring;
 use super::selftest::full::{Tester, Watchers};
@@ -39,6 +39,8 @@ pub struct Parts {
     pub leg: Arc<dyn Leg>,
     /// The paths to the centre.
     pub link: Arc<dyn Link>,
+    /// The board and what is on it.
+    pub board: Arc<dyn Board>,
     /// What survives.
     pub store: Arc<dyn Store>,
     /// Tests parts for the full self-test.
@@ -357,6 +359,7 @@ impl Shell {
             uptime_s: self.clock.since_boot(Instant::now()).as_secs(),
             undelivered: self.parts.store.undelivered(),
             last_test: self.machine.last_test().cloned(),
+            board: self.parts.board.vitals(),
         }
     }
 

@@ -15,6 +15,8 @@ use crate::wire::up::{FaultKind, TestOutcome, TestPart};
 use crate::wire::{IncidentId, SessionId};
 
 const DAY_S: i64 = 86_400;
+/// Characters of what is kept of a failure.
+const LONGEST_WHY: usize = 200;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// When and what is tested.
@@ -166,6 +168,7 @@ struct Running {
     until: Duration,
     call: Option<TestCalling>,
     failed: Vec<TestPart>,
+    why: Option<String>,
 }
 
 impl SelfTest {
@@ -201,7 +204,8 @@ impl SelfTest {
         };
         if !last.good {
             let failed: Vec<String> = last.failed.iter().map(|part| format!("{part:?}").to_lowercase()).collect();
-            return Some(format!("the last full self-test failed: {}", failed.join(", ")));
+            let why = last.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            return Some(format!("the last full self-test failed: {}{why}", failed.join(", ")));
         }
         let old = i64::try_from(plan.old_after.as_micros()).unwrap_or(i64::MAX);
         match last.age_us(wall_us) {
@@ -329,7 +333,8 @@ impl Machine {
         let mut waiting: VecDeque<TestPart> = self.settings.selftest.parts.iter().copied().collect();
         waiting.push_back(TestPart::Call);
         let part = TestPart::Call;
-        self.selftest.running = Some(Running { test, waiting, part, until: now, call: None, failed: Vec::new() });
+        self.selftest.running =
+            Some(Running { test, waiting, part, until: now, call: None, failed: Vec::new(), why: None });
         self.next_part(now, out);
     }
 
@@ -356,6 +361,7 @@ impl Machine {
         }
         if outcome == TestOutcome::Failed {
             running.failed.push(part);
+            running.why.get_or_insert_with(|| detail.chars().take(LONGEST_WHY).collect());
         }
         out.push(Effect::Test(TestEffect::Step { part, outcome: Some(outcome), detail }));
         self.next_part(now, out);
@@ -368,7 +374,7 @@ impl Machine {
         let again = !good && !std::mem::replace(&mut tests.retried, !good);
         tests.again = again.then(|| now.saturating_add(self.settings.selftest.again_after));
         let ended_wall_us = tests.wall_us(now).unwrap_or(0);
-        let last = LastTest { ended_wall_us, good, failed: running.failed };
+        let last = LastTest { ended_wall_us, good, failed: running.failed, why: running.why };
         tests.last = Some(last.clone());
         out.push(Effect::Test(TestEffect::Ended(last)));
         match self.selftest.doubt(&self.settings.selftest, now) {

@@ -41,6 +41,9 @@ pub struct LastTest {
     /// The parts that did not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<TestPart>,
+    /// What the first of them was expected to do and what was found, for people; at most 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 impl LastTest {
@@ -55,6 +58,14 @@ impl LastTest {
     /// The one rule of both ends: a kiosk is proved only if its last full test is good and younger than a day.
     #[must_use]
     pub fn proves(&self, now_wall_us: i64) -> bool {
-        self.good && self.age_us(now_wall_us).is_some_and(|age| age < PROVED_FOR.as_micros() as i64)
+        self.proves_for_us(now_wall_us).is_some()
+    }
+
+    /// How much longer it proves the kiosk, microseconds; none: it does not.
+    #[must_use]
+    pub fn proves_for_us(&self, now_wall_us: i64) -> Option<u64> {
+        let age = self.age_us(now_wall_us).filter(|_| self.good)?;
+        let left = (PROVED_FOR.as_micros() as i64).saturating_sub(age);
+        u64::try_from(left).ok().filter(|left| *left > 0)
     }
 }

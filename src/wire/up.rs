@@ -66,6 +66,40 @@ pub struct Heartbeat {
     /// What the last full self-test found; absent: there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_test: Option<LastTest>,
+    /// The board and what is on it; absent from a kiosk that does not say.
+    #[serde(default, skip_serializing_if = "Vitals::are_unknown")]
+    pub board: Vitals,
+}
+
+/// What can be read of the board; each absent where it cannot.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Vitals {
+    /// Whole days until the kiosk's certificate expires; negative: since it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_days: Option<i64>,
+    /// Room for recordings, MB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_free_mb: Option<u64>,
+    /// Size of the disk they are on, MB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_total_mb: Option<u64>,
+    /// Whether the store's directory can be written to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_writable: Option<bool>,
+    /// The warmest sensor, degrees Celsius.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature_c: Option<f64>,
+    /// Whether the service that sets the clock says that it is set; absent where there is none that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_synced: Option<bool>,
+}
+
+impl Vitals {
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn are_unknown(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// State of a button's line, the worst last.

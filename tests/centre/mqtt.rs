@@ -15,7 +15,7 @@ use sos::wire::down::{AlarmAck, Echo, Order, OrderKind, SignalDown, Standing, Ve
 use sos::wire::topic::{Down, Up};
 use sos::wire::up::{
     Alarm, ButtonLine, Heartbeat, IncidentEvent, IncidentReport, KioskState, Mark, Place as Where, PressOrigin,
-    SessionOffer, SignalUp,
+    SessionOffer, SignalUp, Vitals,
 };
 use sos::wire::{BootId, Envelope, IncidentId, KioskId, MessageId, Output, OutputState, SessionId, decode, encode};
 use tokio::process::{Child, Command};
@@ -192,6 +192,7 @@ fn heartbeat(nonce: u64) -> Heartbeat {
         uptime_s: 1,
         undelivered: 0,
         last_test: None,
+        board: Vitals::default(),
     }
 }
 

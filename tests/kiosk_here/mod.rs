@@ -9,11 +9,13 @@ use bytes::Bytes;
 use sos::control::{ConfigState, PanelView, Vitals};
 use sos::kiosk::control::{Control, Services};
 use sos::kiosk::ports::{
-    Board, Configured, Hand, KeptPress, Leg, Link, LivePacket, Media, MediaHealth, Panel, Proof, Saying, Store,
+    Board, Configured, Doing, Hand, KeptPress, Leg, Link, LivePacket, Media, MediaHealth, Panel, Proof, Saying, Scenes,
+    Store, View,
 };
 use sos::kiosk::progress::Progress;
+use sos::kiosk::selftest::camera::CameraTest;
 use sos::kiosk::selftest::full::Tester;
-use sos::kiosk::selftest::parts::{ButtonTest, CameraTest, LampTest, LinkTest};
+use sos::kiosk::selftest::parts::{ButtonTest, LampTest, LinkTest};
 use sos::kiosk::selftest::{PartTest, Suite};
 use sos::kiosk::{Ask, INBOX_SIZE, Inbox, Parts, Setup, Shell, Stamped};
 use sos::machine::words::{Lamp, Light, Prompt};
@@ -162,6 +164,15 @@ impl Proof for Ports {
     }
 }
 
+impl Scenes for Ports {
+    fn compare(&self) -> Doing<Result<View, String>> {
+        Box::pin(async { Ok(View::NoReference) })
+    }
+    fn learn(&self) -> Doing<Result<(), String>> {
+        Box::pin(async { Err("no store".to_owned()) })
+    }
+}
+
 impl Store for Ports {
     fn keep(&self, press: KeptPress) {
         self.tell(Told::Kept(press));
@@ -225,7 +236,7 @@ impl Kiosk {
         };
         let leg = leg(&inbox, &ports).unwrap_or_else(|| Arc::new(ports.clone()));
         let tests: Vec<Box<dyn PartTest>> = vec![
-            Box::new(CameraTest { asks: asks.clone() }),
+            Box::new(CameraTest { asks: asks.clone(), scenes: Arc::new(ports.clone()) }),
             Box::new(LinkTest { asks: asks.clone() }),
             Box::new(LampTest { asks: asks.clone() }),
             Box::new(ButtonTest { asks: asks.clone(), inbox: inbox.clone() }),
@@ -237,6 +248,7 @@ impl Kiosk {
             media: Arc::new(ports.clone()),
             leg,
             link: Arc::new(ports.clone()),
+            board: Arc::new(ports.clone()),
             store: Arc::new(ports.clone()),
             restored,
         };
@@ -247,13 +259,7 @@ impl Kiosk {
             machine,
         };
         let control = Control::bind(&socket).expect("a socket").with_hand(hand);
-        let services = Services {
-            inbox: inbox.clone(),
-            asks: asks.clone(),
-            board: Arc::new(ports.clone()),
-            config: Arc::new(ports.clone()),
-            suite,
-        };
+        let services = Services { inbox: inbox.clone(), asks: asks.clone(), config: Arc::new(ports.clone()), suite };
         let control = tokio::spawn(control.serve(services));
         let shell = Shell::new(setup, parts);
         let progress = shell.progress();

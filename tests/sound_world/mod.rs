@@ -99,6 +99,16 @@ impl World {
         server.wait().unwrap();
     }
 
+    /// The microphone hears the loudspeaker from now on, some `latency_ms` later; returns when it does.
+    pub fn join(&mut self, latency_ms: u32) {
+        let socket = format!("unix:{}", self.dir.join("pulse.socket").display());
+        let module = ["load-module", "module-loopback", "source=speaker.monitor", "sink=microphone"];
+        let latency = format!("latency_msec={latency_ms}");
+        let joined =
+            Command::new("pactl").args(["-s", &socket]).args(module).arg(latency).stdout(Stdio::null()).status();
+        assert!(joined.expect("pactl, which comes with PulseAudio").success());
+    }
+
     /// The card stalls (`STOP`) or goes on (`CONT`).
     pub fn signal(&self, signal: &str) {
         let server = self.server.as_ref().unwrap().id().to_string();

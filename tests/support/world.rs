@@ -28,6 +28,8 @@ pub struct Options {
     pub speaker: Speaker,
     /// The microphone is the card that the loudspeaker is, and no file.
     pub hears_by_card: bool,
+    /// The microphone hears the loudspeaker, fainter by so many dB; none: it does not.
+    pub air_loss_db: Option<u32>,
     /// Where the spoken sentences are; without, chimes in their place, whatever this machine has.
     pub prompts: Option<PathBuf>,
     pub standby: bool,
@@ -62,6 +64,7 @@ impl Default for Options {
             microphone: None,
             speaker: Speaker::File,
             hears_by_card: false,
+            air_loss_db: None,
             prompts: None,
             standby: true,
             kiosk_udp: true,
@@ -171,6 +174,14 @@ impl World {
         Ok(incident.to_owned())
     }
 
+    /// What the centre's journal says of the kiosk, oldest first.
+    pub fn journal(&self) -> Result<Vec<String>> {
+        let database = rusqlite::Connection::open(self.dir.join("centre/centre.sqlite"))?;
+        let mut query = database.prepare("SELECT what FROM journal WHERE who = ?1 ORDER BY rowid")?;
+        let found = query.query_map([format!("kiosk:{KIOSK}")], |row| row.get(0))?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
     /// The open incident at the kiosk, if any.
     pub async fn open_incident(&self) -> Result<Option<String>> {
         Ok(self.status().await?["incident"]["id"].as_str().map(str::to_owned))
@@ -235,6 +246,7 @@ fn write_kiosk(side: &CentreSide) -> Result<()> {
          [media.camera]\n{}\n[media.microphone]\n{microphone}\n\
          [media.speaker]\n{}\n\
          [media.prompts]\ndir = \"{}\"\nown = \"{dir}/own-prompts\"\n\
+         [media.sound]\n{}{}\n\
          [store]\ndir = \"{}\"\n[control]\nsocket = \"{dir}/control.sock\"\n\
          [rtc]\nudp = {}\nstandby = {}\n",
         side.kiosk_head(),
@@ -243,9 +255,14 @@ fn write_kiosk(side: &CentreSide) -> Result<()> {
         match &options.speaker {
             Speaker::File => file(&side.dir.join("speaker.wav")),
             Speaker::Nobody => "driver = \"null\"".to_owned(),
-            Speaker::Card(name) => format!("driver = \"alsa\"\n[media.sound]\ncard = \"{name}\""),
+            Speaker::Card(_) => "driver = \"alsa\"".to_owned(),
         },
         options.prompts.clone().unwrap_or_else(|| side.dir.join("no-prompts")).display(),
+        match &options.speaker {
+            Speaker::File | Speaker::Nobody => String::new(),
+            Speaker::Card(name) => format!("card = \"{name}\"\n"),
+        },
+        options.air_loss_db.map_or_else(String::new, |loss_db| format!("air_loss_db = {loss_db}")),
         store(side).display(),
         options.kiosk_udp,
         options.standby,

@@ -10,7 +10,7 @@ use sos::wire::selftest::{CallSeen, LastTest, TestCall};
 use sos::wire::topic::{CENTRE_STATE, Down, Up};
 use sos::wire::up::{
     Alarm, ButtonLine, Fault, FaultKind, Heartbeat, IncidentEvent, IncidentReport, KioskState, Mark, Place,
-    PressOrigin, SessionOffer, SignalUp, TestOutcome, TestPart, TestReport,
+    PressOrigin, SessionOffer, SignalUp, TestOutcome, TestPart, TestReport, Vitals,
 };
 use sos::wire::{Envelope, IncidentId, Output, OutputState, SessionId};
 
@@ -84,6 +84,7 @@ fn up(visitor: &mut impl Visitor) {
         uptime_s: 86_400,
         undelivered: 5,
         last_test: None,
+        board: Vitals::default(),
     };
     visitor.message("heartbeat", &Up::Heartbeat.of(&kiosk), &wrapped(heartbeat.clone()));
     let is = |output, on| OutputState { output, on };
@@ -94,9 +95,20 @@ fn up(visitor: &mut impl Visitor) {
     };
     visitor.message("heartbeat_fitted", &Up::Heartbeat.of(&kiosk), &wrapped(fitted.clone()));
     let failed = vec![TestPart::Camera, TestPart::Call];
-    let tested = LastTest { ended_wall_us: 1_700_000_000_000_000, good: false, failed };
+    let tested = LastTest { ended_wall_us: 1_700_000_000_000_000, good: false, failed, why: None };
     let proved = Heartbeat { last_test: Some(tested), outputs: vec![], second_button: None, ..fitted.clone() };
-    visitor.message("heartbeat_tested", &Up::Heartbeat.of(&kiosk), &wrapped(proved));
+    visitor.message("heartbeat_tested", &Up::Heartbeat.of(&kiosk), &wrapped(proved.clone()));
+    let why = Some("expected frames, found none since the daemon's start".to_owned());
+    let board = Vitals {
+        certificate_days: Some(90),
+        disk_free_mb: Some(5_012),
+        disk_total_mb: Some(14_910),
+        store_writable: Some(true),
+        temperature_c: Some(41.5),
+        clock_synced: Some(true),
+    };
+    let last_test = proved.last_test.clone().map(|last| LastTest { why, ..last });
+    visitor.message("heartbeat_board", &Up::Heartbeat.of(&kiosk), &wrapped(Heartbeat { board, last_test, ..proved }));
     let alarm = Alarm {
         incident: incident(),
         origin: PressOrigin::Button,

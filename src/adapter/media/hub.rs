@@ -12,6 +12,7 @@ use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
 use tracing::warn;
 
+use super::air::Air;
 use super::card::Card;
 use super::clock::{Running, SECOND, Timeline};
 use super::deaf::{self, Turn};
@@ -25,6 +26,7 @@ use super::prompts::Prompts;
 use super::queue::Queue;
 use super::repeat::Repeater;
 use super::ring::{Ring, Unit};
+use super::sound_path::SoundPath;
 use super::stereo::{Side, Stereo};
 use super::voice::Voice;
 use super::watch::Watch;
@@ -84,6 +86,10 @@ pub struct Hub {
     pub watch: Watch,
     /// For test calls.
     pub probe: Arc<Probe>,
+    /// For the test of loudspeaker and microphone.
+    pub sound_path: SoundPath,
+    /// Between the simulated loudspeaker and the simulated microphone.
+    pub air: Option<Air>,
     ring: Mutex<Ring>,
     recordings: AtomicUsize,
     /// What is to be recorded, as far as the recorder has been told.
@@ -113,17 +119,21 @@ pub struct Kit {
     pub encoders: Encoders,
     /// The watch over the picture.
     pub watch: Watch,
+    /// Between simulated devices.
+    pub air: Option<Air>,
 }
 
 impl Hub {
     /// A hub with an empty ring.
     #[must_use]
     pub fn new(kit: Kit) -> Self {
-        let Kit { timeline, inbox, ring, prompts, picture, encoders, watch } = kit;
+        let Kit { timeline, inbox, ring, prompts, picture, encoders, watch, air } = kit;
         Self {
             voice: Voice::new(timeline.clone()),
             timeline,
             probe: Arc::new(Probe::new(inbox.clone())),
+            sound_path: SoundPath::default(),
+            air,
             inbox,
             gate: Gate::default(),
             queue: Arc::new(Queue::default()),
@@ -257,6 +267,12 @@ impl Hub {
         if lock(&self.wanted).take_if(|wanted| *wanted == incident).is_some() {
             self.queue.stop(incident, self.timeline.now());
         }
+    }
+
+    /// Whether anything is recorded.
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        self.recordings.load(Ordering::Relaxed) > 0
     }
 
     /// One recording less is under way.

@@ -12,12 +12,13 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
+use super::still::Still;
 use super::{MediaAdapter, MediaError, MediaSettings, lock, report};
 use crate::kiosk::Inbox;
-use crate::kiosk::ports::{Fragments, LivePacket, Media, MediaHealth, MediaInventory};
+use crate::kiosk::ports::{Chirped, Fragments, LivePacket, Media, MediaHealth, MediaInventory};
 use crate::machine::Event;
 use crate::machine::words::Prompt;
 use crate::wire::IncidentId;
@@ -150,6 +151,15 @@ impl LateMedia {
         }
     }
 
+    /// The newest picture of the camera, small; `None` before the first.
+    #[must_use]
+    pub fn still(&self) -> Option<Still> {
+        match &*lock(&self.state) {
+            State::Here(media) => media.still(),
+            State::Awaited(_) | State::Over => None,
+        }
+    }
+
     /// Does it now, or keeps it as the state it leads to.
     fn order(&self, now: impl FnOnce(&MediaAdapter), later: impl FnOnce(&mut Orders)) {
         let media = match &mut *lock(&self.state) {
@@ -203,6 +213,19 @@ impl Media for LateMedia {
 
     fn probe(&self, on: bool) {
         self.order(|media| media.probe(on), |_| {});
+    }
+
+    fn chirp(&self) -> oneshot::Receiver<Chirped> {
+        if let State::Here(media) = &*lock(&self.state) {
+            return media.chirp();
+        }
+        let (to, chirped) = oneshot::channel();
+        _ = to.send(Chirped::Lost("expected loudspeaker and microphone, found neither yet".to_owned()));
+        chirped
+    }
+
+    fn seed_echo(&self, delay_ms: u32) {
+        self.order(|media| media.seed_echo(delay_ms), |_| {});
     }
 
     fn prompt(&self, prompt: Prompt) {

@@ -17,6 +17,7 @@
 //! opens a gate, forces a key frame and takes the ring. Each part is a pipeline of its own on the
 //! common time line, so that a broken one is rebuilt (`supervise`) while the others go on.
 
+pub mod air;
 mod capture;
 pub mod card;
 mod chirp;
@@ -44,35 +45,39 @@ mod queue;
 mod recorder;
 mod repeat;
 pub mod ring;
+pub mod scene;
 mod settings;
 mod sound;
+mod sound_path;
 mod speaker;
 mod stamp;
 mod stereo;
 pub mod still;
 mod supervise;
 pub mod synth;
+mod threads;
 mod voice;
 mod watch;
 mod wav;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
 use gstreamer as gst;
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
-use tracing::{error, warn};
+use tokio::sync::{mpsc, oneshot};
+use tracing::error;
 
 use super::join_within;
-use crate::kiosk::ports::{Fragments, LivePacket, Media, MediaHealth, MediaInventory};
+use crate::kiosk::ports::{Chirped, Fragments, LivePacket, Media, MediaHealth, MediaInventory};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
 use crate::machine::words::Prompt;
 use crate::wire::IncidentId;
+
+use threads::{lock, report};
 
 pub use settings::{CameraSource, MediaSettings, MicrophoneSource, RtspSource, Speaker};
 
@@ -139,6 +144,8 @@ pub struct Measures {
 pub struct MediaAdapter {
     hub: Arc<hub::Hub>,
     input: Arc<speaker::VoiceInput>,
+    /// Why nothing can be said of the way from loudspeaker to microphone.
+    no_sound_path: Option<&'static str>,
     stopping: Mutex<Option<(supervise::Supervisor, JoinHandle<()>)>>,
 }
 
@@ -168,6 +175,7 @@ impl MediaAdapter {
             picture: Some(track),
             encoders,
             watch: watch::Watch::new(settings.watch, settings.reference.clone()),
+            air: settings.air.map(air::Air::new),
         }));
         if let Some(card) = settings.card.clone() {
             start_card(card, &hub)?;
@@ -183,9 +191,10 @@ impl MediaAdapter {
         })
         .map_err(|why| MediaError::Thread { what: "recorder", why })?;
         let input = Arc::new(speaker::VoiceInput::default());
+        let no_sound_path = settings.sound_path().err();
         let supervisor = supervise::Supervisor::start(settings, Arc::clone(&hub), Arc::clone(&input))
             .map_err(|why| MediaError::Thread { what: "media supervisor", why })?;
-        Ok(Arc::new(Self { hub, input, stopping: Mutex::new(Some((supervisor, recorder))) }))
+        Ok(Arc::new(Self { hub, input, no_sound_path, stopping: Mutex::new(Some((supervisor, recorder))) }))
     }
 
     /// Stops everything in order: the sources, then the recorder, which writes what it has. Blocks until
@@ -245,6 +254,14 @@ fn start_card(settings: card::CardSettings, hub: &Arc<hub::Hub>) -> Result<(), M
     let call_on = move || gate.upgrade().is_some_and(|hub| hub.gate.is_open());
     let card = card::Card::start(settings, hub.timeline.clone(), call_on)
         .map_err(|why| MediaError::Thread { what: "sound card", why })?;
+    let tap = Arc::downgrade(hub);
+    card.on_block(move |way, number, block| {
+        let Some(hub) = tap.upgrade() else { return };
+        match way {
+            card::Way::Out => hub.sound_path.played(number * card::SPAN, block),
+            card::Way::In => hub.sound_path.heard(number * card::SPAN, block),
+        }
+    });
     hub.card.set(card).expect("a hub that was just made has no card");
     Ok(())
 }
@@ -255,6 +272,8 @@ impl Drop for MediaAdapter {
     }
 }
 
+/// Why no chirp is played.
+const NEEDED: &str = "broken off: an alarm or a call needs loudspeaker and microphone";
 /// The ring reaches back a little further than asked: from the newest unit, which is not quite now.
 const RING_SPARE: Duration = Duration::from_millis(500);
 
@@ -267,6 +286,7 @@ fn ring_bytes(settings: &MediaSettings) -> usize {
 
 impl Media for MediaAdapter {
     fn open_gate(&self, to: mpsc::Sender<LivePacket>) {
+        self.hub.sound_path.stop(NEEDED);
         self.hub.gate.open(to);
         self.hub.key_frame_now();
     }
@@ -294,11 +314,30 @@ impl Media for MediaAdapter {
         self.hub.probe.set(on);
     }
 
+    fn chirp(&self) -> oneshot::Receiver<Chirped> {
+        let needed = (self.hub.gate.is_open() || self.hub.is_recording()).then_some(NEEDED);
+        match self.no_sound_path.or(needed) {
+            None => self.hub.sound_path.begin(),
+            Some(why) => {
+                let (to, chirped) = oneshot::channel();
+                _ = to.send(Chirped::NotTested(why.to_owned()));
+                chirped
+            }
+        }
+    }
+
+    fn seed_echo(&self, delay_ms: u32) {
+        if let Some(card) = self.hub.card.get() {
+            card.seed_echo(delay_ms);
+        }
+    }
+
     fn prompt(&self, prompt: Prompt) {
         self.hub.prompts.say(prompt);
     }
 
     fn start_recording(&self, incident: IncidentId, before: Duration) {
+        self.hub.sound_path.stop(NEEDED);
         if !self.hub.start_recording(incident, before) {
             self.overrun(incident);
         }
@@ -330,25 +369,4 @@ impl Media for MediaAdapter {
             mic_dbfs: lock(&self.hub.level).dbfs().filter(|_| sound_age.is_some_and(|age| age < LEVEL_STANDS)),
         }
     }
-}
-
-/// Sends an event that happens now. The owner of the inbox handles one in microseconds; a full inbox is
-/// given a moment, because what is lost here is lost for the incident.
-fn report(inbox: &Inbox, event: Event) {
-    const TRIES: u32 = 50;
-    let mut stamped = Stamped::now(event);
-    for _ in 0..TRIES {
-        match inbox.try_send(stamped) {
-            Ok(()) => return,
-            Err(TrySendError::Closed(_)) => return,
-            Err(TrySendError::Full(back)) => stamped = back,
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    warn!(event = ?stamped.event, "the inbox is full: an event is lost");
-}
-
-/// A lock whatever happened to its last holder: the data behind our locks are whole at every step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::air::AirSettings;
 use super::card::CardSettings;
 use super::encoder::Codec;
 use super::prompts::PromptFiles;
@@ -100,8 +101,25 @@ pub struct MediaSettings {
     pub speaker: Speaker,
     /// The sound card, where microphone or loudspeaker is one.
     pub card: Option<CardSettings>,
+    /// The air between loudspeaker and microphone, where both are simulated; `None`: nothing passes.
+    pub air: Option<AirSettings>,
     /// Where the spoken sentences are; a chime for each that is missing.
     pub prompts: PromptFiles,
+}
+
+impl MediaSettings {
+    /// Whether the microphone hears what the loudspeaker plays; or why it cannot be known.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn sound_path(&self) -> Result<(), &'static str> {
+        let cards = [self.microphone == MicrophoneSource::Card, self.speaker == Speaker::Card];
+        match (cards, &self.air) {
+            ([true, true], _) | ([false, false], Some(_)) => Ok(()),
+            ([false, false], None) => Err("no air between the simulated devices (media.sound.air_loss_db)"),
+            ([true, false] | [false, true], _) => Err("only one of loudspeaker and microphone is on the sound card"),
+        }
+    }
 }
 
 impl Default for MediaSettings {
@@ -120,6 +138,7 @@ impl Default for MediaSettings {
             microphone: MicrophoneSource::Test,
             speaker: Speaker::Null,
             card: None,
+            air: None,
             prompts: PromptFiles::default(),
         }
     }

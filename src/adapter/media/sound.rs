@@ -45,12 +45,21 @@ pub fn microphone(settings: &MediaSettings, hub: &Arc<Hub>) -> Result<Built, Med
         MicrophoneSource::Card => return from_card(hub),
     };
     let pipeline = encoder(&ticker(&hub.timeline, "microphone", PERIOD, 1), hub)?;
-    fill_ticks(&pipeline, "microphone", move |at, block| match &mut looped {
-        Some(looped) => looped.fill(block),
-        None => VoiceLike.fill(at, block),
+    let around = Arc::clone(hub);
+    fill_ticks(&pipeline, "microphone", move |at, block| {
+        match &mut looped {
+            Some(looped) => looped.fill(block),
+            None => VoiceLike.fill(at, block),
+        }
+        if let Some(air) = &around.air {
+            air.arrive(at, block);
+        }
     });
     let tap = Arc::clone(hub);
-    on_block(&pad(&pipeline, "tap", "src"), move |at, block| tap.heard(at, block));
+    on_block(&pad(&pipeline, "tap", "src"), move |at, block| {
+        tap.sound_path.heard(at, block);
+        tap.heard(at, block);
+    });
     Ok(Built::new(pipeline))
 }
 

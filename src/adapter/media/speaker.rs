@@ -74,6 +74,7 @@ pub fn build(settings: &MediaSettings, hub: &Arc<Hub>, input: &VoiceInput) -> Re
     let mix = Arc::clone(hub);
     fill_ticks(&pipeline, "floor", move |at, block| {
         mix.prompts.fill(block, mix.voice.speaks(at));
+        mix.sound_path.speak(block);
         let count = block.len();
         let put = |index: usize, sample: i16| block[index] = block[index].saturating_add(sample);
         lock(&voice).read(at.saturating_sub(DELAY), count, put);
@@ -116,6 +117,10 @@ fn leave(hub: &Hub, sample: &gst::Sample, file: Option<&mut Recorder>, to_card: 
         waits = card.delay();
     } else {
         hub.progressed(Part::Speaker);
+        hub.sound_path.played(now, &samples);
+        if let Some(air) = &hub.air {
+            air.played(now, &samples);
+        }
     }
     hub.speaker_delay.store(now.saturating_sub(at) + waits, Ordering::Relaxed);
     let length = buffer.duration().map_or(0, gst::ClockTime::nseconds);

@@ -83,12 +83,7 @@ pub fn inside(luma: &[u8]) -> Inside {
 pub fn compare(reference: &Still, now: &Still) -> Likeness {
     let part = inside(&reference.luma);
     let (a, b) = (coarse(&reference.luma, part), coarse(&now.luma, part));
-    let mut patches = Vec::new();
-    for top in (0..GRID.1).step_by(PATCH.1) {
-        for left in (0..GRID.0).step_by(PATCH.0) {
-            patches.extend(patch(&a, &b, left, top));
-        }
-    }
+    let patches = corners().filter_map(|(left, top)| patch(&a, &b, left, top)).collect();
     let both = now.detail.iter().zip(&reference.detail).filter(|(now, then)| **now > 0.0 && **then > 0.0);
     let ratios: Vec<f32> = both.map(|(now, then)| now / then).collect();
     let focus = if ratios.len() < ENOUGH { None } else { median(ratios) };
@@ -121,9 +116,26 @@ fn coarse(luma: &[u8], part: Inside) -> Vec<f32> {
     cells.iter().map(|(sum, count)| sum / count.max(1.0)).collect()
 }
 
+/// The left upper corner of each patch.
+fn corners() -> impl Iterator<Item = (usize, usize)> {
+    (0..GRID.1).step_by(PATCH.1).flat_map(|top| (0..GRID.0).step_by(PATCH.0).map(move |left| (left, top)))
+}
+
+/// The cells of a patch.
+fn cells(left: usize, top: usize) -> impl Iterator<Item = usize> {
+    (top..top + PATCH.1).flat_map(move |y| (left..left + PATCH.0).map(move |x| y * GRID.0 + x))
+}
+
+/// Standard deviation of a patch, levels.
+fn spread(of: &[f32], left: usize, top: usize) -> f32 {
+    let count = (PATCH.0 * PATCH.1) as f32;
+    let mean = cells(left, top).map(|n| of[n]).sum::<f32>() / count;
+    (cells(left, top).map(|n| (of[n] - mean).powi(2)).sum::<f32>() / count).sqrt()
+}
+
 /// Correlation of one patch; `None` where the reference is plain.
 fn patch(a: &[f32], b: &[f32], left: usize, top: usize) -> Option<f32> {
-    let cells = || (top..top + PATCH.1).flat_map(|y| (left..left + PATCH.0).map(move |x| y * GRID.0 + x));
+    let cells = || cells(left, top);
     let count = (PATCH.0 * PATCH.1) as f32;
     let mean = |of: &[f32]| cells().map(|n| of[n]).sum::<f32>() / count;
     let (mean_a, mean_b) = (mean(a), mean(b));
@@ -139,6 +151,21 @@ fn patch(a: &[f32], b: &[f32], left: usize, top: usize) -> Option<f32> {
 }
 
 impl Still {
+    /// Whether there is enough pattern in it to be compared.
+    #[must_use]
+    pub fn shows(&self) -> bool {
+        let cells = coarse(&self.luma, inside(&self.luma));
+        let with_pattern = |(left, top): &(usize, usize)| spread(&cells, *left, *top) >= PLAIN;
+        corners().filter(with_pattern).count() >= ENOUGH
+    }
+
+    /// Mean brightness, 0 to 255.
+    #[must_use]
+    pub fn level(&self) -> u8 {
+        let sum: usize = self.luma.iter().map(|level| usize::from(*level)).sum();
+        u8::try_from(sum / self.luma.len().max(1)).unwrap_or(u8::MAX)
+    }
+
     /// Reads what [`Still::save`] has written.
     ///
     /// # Errors

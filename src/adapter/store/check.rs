@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use crate::kiosk::selftest::{Found, PartTest, Say, Testing};
+use crate::kiosk::selftest::{Found, How, PartTest, Say, Testing};
 use crate::wire::up::TestPart;
 
 /// A second of recording at 2 Mbit/s, bytes.
@@ -27,7 +27,7 @@ impl PartTest for StoreTest {
         TestPart::Store
     }
 
-    fn run(&self, say: Say) -> Testing<'_> {
+    fn run(&self, _how: How, say: Say) -> Testing<'_> {
         Box::pin(async move {
             say.step(format!("writing {} kB, and reading them back", SIZE / 1024)).await;
             let dir = self.dir.clone();

@@ -227,13 +227,16 @@ impl Desk {
         let switched: Vec<_> =
             outputs.iter().filter(|is| is.on != was_on(&known.view.outputs, is.output)).copied().collect();
         let last_test = beat.last_test.map(bounded_test);
-        let proved = last_test.as_ref().is_some_and(|last| last.proves(now.wall_us));
+        let proves_for = last_test.as_ref().and_then(|last| last.proves_for_us(now.wall_us));
+        let proved = proves_for.is_some();
         let news = !known.view.alive
             || known.view.faults != faults
             || known.view.outputs != outputs
             || known.view.last_test != last_test
             || known.view.proved != proved;
         (known.view.last_test, known.view.proved) = (last_test, proved);
+        known.proved_until = proves_for.map(|left| now.mono_us.saturating_add(left));
+        known.view.board = beat.board;
         known.view.outputs = outputs;
         known.view.alive = true;
         known.view.faults = faults;

@@ -2,7 +2,7 @@
 
 use crate::centre::page::KioskView;
 use crate::wire::selftest::LastTest;
-use crate::wire::up::{Fault, Place};
+use crate::wire::up::{Fault, Place, Vitals};
 use crate::wire::{IncidentId, KioskId, Output, OutputState, SessionId};
 
 /// Longest name of a place kept, characters.
@@ -24,6 +24,8 @@ pub(super) struct Kiosk {
     pub offered: Option<SessionId>,
     /// The kiosk's newest incident that had no room of its own, and the one here that it joined.
     pub joined: Option<(IncidentId, IncidentId)>,
+    /// When its last full test becomes too old to prove anything; none: it proves nothing now.
+    pub proved_until: Option<u64>,
     /// The last test call that is over.
     pub tested: Option<IncidentId>,
 }
@@ -40,6 +42,7 @@ impl Kiosk {
             testing: false,
             last_test: None,
             proved: false,
+            board: Vitals::default(),
             seen_wall_us: None,
             version: String::new(),
         })
@@ -48,8 +51,17 @@ impl Kiosk {
     /// From the store: nothing is known of its life now.
     pub fn restored(view: KioskView) -> Self {
         let view = KioskView { alive: false, leg_up: false, faults: Vec::new(), outputs: Vec::new(), ..view };
-        let view = KioskView { testing: false, last_test: None, proved: false, ..view };
-        Self { view, offset_us: None, beat_at: None, shown_at: 0, offered: None, joined: None, tested: None }
+        let view = KioskView { testing: false, last_test: None, proved: false, board: Vitals::default(), ..view };
+        Self {
+            view,
+            offset_us: None,
+            beat_at: None,
+            shown_at: 0,
+            offered: None,
+            joined: None,
+            proved_until: None,
+            tested: None,
+        }
     }
 }
 
@@ -71,6 +83,9 @@ pub(super) fn bounded_faults(mut faults: Vec<Fault>) -> Vec<Fault> {
 /// A test's result within bounds.
 pub(super) fn bounded_test(mut last: LastTest) -> LastTest {
     last.failed.truncate(FAULTS);
+    if let Some(why) = &mut last.why {
+        shorten(why, 200);
+    }
     last
 }
 

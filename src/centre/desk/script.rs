@@ -12,9 +12,10 @@ use super::{Desk, Effect, Event, Now};
 use crate::centre::gateway::{GatewayCommand, GatewayEvent};
 use crate::centre::page::{FromPage, RecordingView, ToPage};
 use crate::wire::down::{OrderKind, Standing, Verdict};
-use crate::wire::selftest::{CallSeen, TestCall};
+use crate::wire::selftest::{CallSeen, LastTest, TestCall};
 use crate::wire::up::{
-    Alarm, ButtonLine, Heartbeat, IncidentEvent, IncidentReport, KioskState, Place, PressOrigin, SessionOffer, SignalUp,
+    Alarm, ButtonLine, Heartbeat, IncidentEvent, IncidentReport, KioskState, Place, PressOrigin, SessionOffer,
+    SignalUp, Vitals,
 };
 use crate::wire::{IncidentId, KioskId, SessionId};
 use crate::wire::{Output, OutputState};
@@ -70,6 +71,7 @@ pub fn heartbeat(clock_offset_us: Option<i64>) -> Heartbeat {
         uptime_s: 1,
         undelivered: 0,
         last_test: None,
+        board: Vitals::default(),
     }
 }
 
@@ -174,6 +176,12 @@ fn kiosk_event(kiosk: KioskId, words: &[&str], now: Now) -> Event {
             let beat = Heartbeat { outputs, ..heartbeat(Some(0)) };
             Event::Heartbeat { kiosk, beat: Box::new(beat), sent_wall_us: now.wall_us }
         }
+        ["beats", "proved", hours] => {
+            let age_us = (hours.parse::<f64>().expect("hours") * 3.6e9) as i64;
+            let last = LastTest { ended_wall_us: now.wall_us - age_us, good: true, failed: vec![], why: None };
+            let beat = Heartbeat { last_test: Some(last), ..heartbeat(Some(0)) };
+            Event::Heartbeat { kiosk, beat: Box::new(beat), sent_wall_us: now.wall_us }
+        }
         ["beats", "late", seconds] => {
             let late = (seconds.parse::<f64>().expect("seconds") * 1e6) as i64;
             Event::Heartbeat { kiosk, beat: Box::new(heartbeat(Some(0))), sent_wall_us: now.wall_us - late }
@@ -274,7 +282,8 @@ fn message_text(message: &ToPage) -> String {
         }
         ToPage::Kiosk { kiosk } => {
             let leg = if kiosk.leg_up { " leg" } else { "" };
-            format!("kiosk {} {}{leg}", kiosk.id, if kiosk.alive { "alive" } else { "dead" })
+            let proved = if kiosk.proved { " proved" } else { "" };
+            format!("kiosk {} {}{leg}{proved}", kiosk.id, if kiosk.alive { "alive" } else { "dead" })
         }
         ToPage::OnDuty { officers } => format!("on duty {}", officers.join(",")),
         ToPage::Answer { .. } => "answer".to_owned(),

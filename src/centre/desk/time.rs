@@ -17,6 +17,7 @@ impl Desk {
     pub fn deadline(&self) -> Option<u64> {
         let pages = self.pages.values().map(|page| page.heard_at + SILENT_US);
         let kiosks = self.kiosks.values().filter_map(|kiosk| kiosk.beat_at.map(|at| at + DEAD_US));
+        let proofs = self.kiosks.values().filter_map(|kiosk| kiosk.proved_until);
         let incidents = self.incidents.values().flat_map(|incident| {
             let retry = match incident.kept {
                 Kept::No { retry_at } => Some(retry_at),
@@ -27,13 +28,14 @@ impl Desk {
             [incident.return_at, retry, unsaved, show].into_iter().flatten()
         });
         let tests = self.tests.values().map(|testing| testing.until);
-        pages.chain(kiosks).chain(incidents).chain(tests).min()
+        pages.chain(kiosks).chain(proofs).chain(incidents).chain(tests).min()
     }
 
     pub(super) fn tick(&mut self, turn: &mut Turn) {
         self.drop_silent_pages(turn);
         self.give_back_vanished(turn);
         self.bury_dead_kiosks(turn);
+        self.age_proofs(turn);
         self.try_store_again(turn);
         self.end_late_tests(turn);
         let due = |shown_at: u64| turn.now.mono_us >= shown_at + SHOW_RECORDING_EVERY_US;
@@ -91,6 +93,25 @@ impl Desk {
             if let Some(kiosk) = self.kiosks.get_mut(&id) {
                 kiosk.beat_at = None;
                 kiosk.view.alive = false;
+                turn.push(Effect::SaveKiosk(Box::new(kiosk.view.clone())));
+            }
+            self.show_kiosk(&id, turn);
+        }
+    }
+
+    /// A full test that is a day old proves nothing any more, whether or not its kiosk says another word.
+    fn age_proofs(&mut self, turn: &mut Turn) {
+        let now = turn.now.mono_us;
+        let old: Vec<_> = self
+            .kiosks
+            .iter()
+            .filter(|(_, kiosk)| kiosk.proved_until.is_some_and(|until| now >= until))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in old {
+            if let Some(kiosk) = self.kiosks.get_mut(&id) {
+                kiosk.proved_until = None;
+                kiosk.view.proved = false;
                 turn.push(Effect::SaveKiosk(Box::new(kiosk.view.clone())));
             }
             self.show_kiosk(&id, turn);

@@ -233,6 +233,7 @@ pub fn kiosks(db: &Connection) -> Result<Vec<KioskView>, StoreError> {
             testing: false,
             last_test: None,
             proved: false,
+            board: crate::wire::up::Vitals::default(),
             seen_wall_us,
             version,
         })

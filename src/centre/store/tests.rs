@@ -287,6 +287,7 @@ async fn kiosks_are_remembered() {
         testing: false,
         last_test: None,
         proved: false,
+        board: crate::wire::up::Vitals::default(),
         seen_wall_us: Some(5),
         version: "1".to_owned(),
     };

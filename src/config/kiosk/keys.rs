@@ -128,8 +128,15 @@ pub const KEYS: &[Key] = &[
         "media.sound.echo_delay_ms",
         None,
         "45",
-        "Milliseconds from loudspeaker to microphone, as the self-test measures it.",
+        "Milliseconds from loudspeaker to microphone. Absent: as the last full self-test measured it.",
     ),
+    key(
+        "media.sound.air_loss_db",
+        None,
+        "20",
+        "Simulated devices: the microphone hears the loudspeaker, so much fainter. Absent: it does not.",
+    ),
+    key("media.sound.air_delay_ms", Some("60"), "60", "Simulated devices: and so much later, milliseconds."),
     key(
         "media.sound.noise_suppression",
         Some(r#""moderate""#),
@@ -262,6 +269,15 @@ pub const KEYS: &[Key] = &[
         "Local time of the nightly test; each kiosk begins up to 20 minutes later, by its id.",
     )
     .live(),
+    key("board.certificate_days", Some("14"), "14", "A certificate with fewer days left is a warning."),
+    key("board.disk_low_mb", Some("100"), "100", "With less room for recordings, MB, the disk counts as full."),
+    key("board.cold_c", Some("-30.0"), "-30.0", "Colder than this, degrees Celsius, is a warning."),
+    key(
+        "board.hot_c",
+        Some("85.0"),
+        "85.0",
+        "Hotter than this, degrees Celsius, is a warning: a Raspberry Pi slows down.",
+    ),
     key("store.dir", Some(r#""/var/lib/sos-kiosk""#), r#""/var/lib/sos-kiosk""#, "What must survive a power cut."),
     key(
         "control.socket",

@@ -1,6 +1,7 @@
 //! The kiosk's configuration: one validated type. The table of its keys is in `keys`; each section with much to
 //! check has a file of its own.
 
+mod board;
 mod camera;
 mod keys;
 mod media;
@@ -10,12 +11,13 @@ mod sound;
 
 use std::path::{Path, PathBuf};
 
+pub use board::BoardConfig;
 pub use camera::{CameraDriver, EncoderChoice, RtspCamera};
 pub use keys::KEYS;
 pub use media::MediaConfig;
 pub use panel::{BiasConfig, InputConfig, LineConfig, OutputConfig, PanelConfig, PanelDriver};
 pub use selftest::SelfTestConfig;
-pub use sound::{CardConfig, MicrophoneDriver, NoiseLevel, PromptsConfig, SoundConfig, SpeakerDriver};
+pub use sound::{AirConfig, CardConfig, MicrophoneDriver, NoiseLevel, PromptsConfig, SoundConfig, SpeakerDriver};
 
 use super::host_and_port;
 use super::load::{ConfigErrors, Layers, Reader};
@@ -41,6 +43,8 @@ pub struct KioskConfig {
     pub panel: PanelConfig,
     /// The full self-test.
     pub selftest: SelfTestConfig,
+    /// What is too much for the board.
+    pub board: BoardConfig,
     /// Directory of what must survive.
     pub store_dir: PathBuf,
     /// The control socket.
@@ -110,6 +114,7 @@ impl KioskConfig {
         let media = media::read(r);
         let panel = panel::read(r);
         let selftest = selftest::read(r);
+        let board = board::read(r);
         let store_dir = r.path("store.dir");
         let control_socket = r.path("control.socket");
         let rtc = RtcConfig { udp: r.flag("rtc.udp"), tcp: r.flag("rtc.tcp"), standby: r.flag("rtc.standby") };
@@ -125,6 +130,7 @@ impl KioskConfig {
             media: media.expect(noted),
             panel: panel.expect(noted),
             selftest: selftest.expect(noted),
+            board: board.expect(noted),
             store_dir,
             control_socket,
             rtc,

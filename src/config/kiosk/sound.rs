@@ -13,6 +13,8 @@ pub struct SoundConfig {
     pub microphone: MicrophoneDriver,
     /// Where the kiosk's sound goes.
     pub speaker: SpeakerDriver,
+    /// The air between the two where both are simulated; none: nothing passes.
+    pub air: Option<AirConfig>,
     /// The card, for those of the two that are `alsa`.
     pub card: CardConfig,
     /// The sentences the kiosk speaks.
@@ -39,6 +41,15 @@ pub enum SpeakerDriver {
     File(PathBuf),
     /// The sound card.
     Alsa,
+}
+
+/// The air between a simulated loudspeaker and a simulated microphone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AirConfig {
+    /// dB.
+    pub loss_db: u32,
+    /// Milliseconds.
+    pub delay_ms: u32,
 }
 
 /// The sound card and what is done to its sound.
@@ -103,10 +114,23 @@ pub(super) fn read(r: &mut Reader) -> Option<SoundConfig> {
         Some(_) => Some(SpeakerDriver::Null),
         None => None,
     };
+    let air = air(r, [microphone == Some(MicrophoneDriver::Alsa), speaker == Some(SpeakerDriver::Alsa)]);
     let needed = microphone == Some(MicrophoneDriver::Alsa) || speaker == Some(SpeakerDriver::Alsa);
     let card = card(r, needed)?;
     let prompts = prompts(r)?;
-    Some(SoundConfig { microphone: microphone?, speaker: speaker?, card, prompts })
+    Some(SoundConfig { microphone: microphone?, speaker: speaker?, air, card, prompts })
+}
+
+fn air(r: &mut Reader, alsa: [bool; 2]) -> Option<AirConfig> {
+    const LOSS: &str = "media.sound.air_loss_db";
+    let delay_ms = r.integer("media.sound.air_delay_ms", 40..=400);
+    if !r.is_set(LOSS) {
+        return None;
+    }
+    if alsa.contains(&true) {
+        r.fail(LOSS, "expected simulated devices, found driver \"alsa\": a sound card has air of its own");
+    }
+    Some(AirConfig { loss_db: r.integer(LOSS, 0..=96), delay_ms })
 }
 
 fn card(r: &mut Reader, needed: bool) -> Option<CardConfig> {

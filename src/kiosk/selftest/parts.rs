@@ -1,11 +1,11 @@
-//! The tests that need nothing but the core: lamps, camera, the way to the centre, the button.
+//! The tests that need nothing but the core: lamps, the way to the centre, the button.
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::{interval, sleep};
 
-use super::{Found, PartTest, Say, Testing};
+use super::{Found, How, PartTest, Say, Testing};
 use crate::control::{Status, TestPart};
 use crate::kiosk::control::{ask, status};
 use crate::kiosk::shell::Ask;
@@ -17,10 +17,6 @@ use crate::machine::words::{Lamp, Light};
 const LAMP_FOR: Duration = Duration::from_secs(2);
 /// The centre's echo comes within this.
 const ECHO_WITHIN: Duration = Duration::from_secs(5);
-/// A frame older than this is no live picture, ms.
-const FRESH_MS: u64 = 1_000;
-/// The camera is watched for this long.
-const CAMERA_FOR: Duration = Duration::from_secs(3);
 
 /// The core, as tests ask it.
 pub type Asks = mpsc::Sender<Ask>;
@@ -36,10 +32,10 @@ impl PartTest for LampTest {
         TestPart::Lamp
     }
 
-    fn run(&self, say: Say) -> Testing<'_> {
+    fn run(&self, _how: How, say: Say) -> Testing<'_> {
         Box::pin(async move {
             // Dropped in the middle, the lamps go back to the machine all the same.
-            let _back = LampsBack(self.asks.clone());
+            let _back = AtEnd::say(&self.asks, || Ask::Lamp(None, tokio::sync::oneshot::channel().0));
             for (lamp, name) in [(Lamp::Sent, "sent"), (Lamp::Answered, "answered"), (Lamp::Fault, "fault")] {
                 let set = ask(&self.asks, |to| Ask::Lamp(Some((lamp, Light::On)), to)).await;
                 if let Err(why) = set.and_then(|done| done) {
@@ -57,52 +53,25 @@ impl PartTest for LampTest {
     }
 }
 
-struct LampsBack(Asks);
+/// Says the last word of a test when it is dropped, however it ends: what was switched on is switched off.
+struct AtEnd<T: Send + 'static, F: FnOnce() -> T> {
+    to: mpsc::Sender<T>,
+    last: Option<F>,
+}
 
-impl Drop for LampsBack {
+impl<T: Send + 'static, F: FnOnce() -> T> AtEnd<T, F> {
+    fn say(to: &mpsc::Sender<T>, last: F) -> Self {
+        Self { to: to.clone(), last: Some(last) }
+    }
+}
+
+impl<T: Send + 'static, F: FnOnce() -> T> Drop for AtEnd<T, F> {
     fn drop(&mut self) {
-        let (to, _) = tokio::sync::oneshot::channel();
-        if let Err(full) = self.0.try_send(Ask::Lamp(None, to)) {
-            let asks = self.0.clone();
-            tokio::spawn(async move { _ = asks.send(full.into_inner()).await });
+        let Some(last) = self.last.take() else { return };
+        if let Err(full) = self.to.try_send(last()) {
+            let to = self.to.clone();
+            tokio::spawn(async move { _ = to.send(full.into_inner()).await });
         }
-    }
-}
-
-/// Frames come, and are fresh.
-pub struct CameraTest {
-    /// The core.
-    pub asks: Asks,
-}
-
-impl PartTest for CameraTest {
-    fn part(&self) -> TestPart {
-        TestPart::Camera
-    }
-
-    fn run(&self, say: Say) -> Testing<'_> {
-        Box::pin(async move {
-            say.step(format!("watching for {} s", CAMERA_FOR.as_secs())).await;
-            let (began, mut look) = (Instant::now(), interval(Duration::from_millis(100)));
-            let mut oldest = 0;
-            while began.elapsed() < CAMERA_FOR {
-                look.tick().await;
-                let age = match status(&self.asks).await {
-                    Ok(status) => status.frame_age_ms,
-                    Err(why) => return Found::failed(why),
-                };
-                match age {
-                    None => return Found::failed("expected frames, found none since the daemon's start"),
-                    Some(age) => oldest = oldest.max(age),
-                }
-            }
-            let found = format!("the newest frame was never older than {oldest} ms");
-            if oldest <= FRESH_MS {
-                Found::passed(found)
-            } else {
-                Found::failed(format!("expected at most {FRESH_MS} ms, found that {found}"))
-            }
-        })
     }
 }
 
@@ -117,7 +86,7 @@ impl PartTest for LinkTest {
         TestPart::Link
     }
 
-    fn run(&self, say: Say) -> Testing<'_> {
+    fn run(&self, _how: How, say: Say) -> Testing<'_> {
         Box::pin(async move {
             say.step("a heartbeat to the centre; its echo is awaited").await;
             let began = Instant::now();
@@ -167,11 +136,11 @@ impl PartTest for ButtonTest {
         TestPart::Button
     }
 
-    fn run(&self, say: Say) -> Testing<'_> {
+    fn run(&self, _how: How, say: Say) -> Testing<'_> {
         Box::pin(async move {
             let (to, pressed) = tokio::sync::oneshot::channel();
             // Dropped in the middle, the button is an alarm's again.
-            let _over = ButtonOver(self.inbox.clone());
+            let _over = AtEnd::say(&self.inbox, || Stamped::now(Event::ButtonTestOver));
             if self.asks.send(Ask::Button(to)).await.is_err() {
                 return Found::failed("the daemon is stopping");
             }
@@ -185,17 +154,5 @@ impl PartTest for ButtonTest {
                 Err(_) => Found::failed("the daemon is stopping"),
             }
         })
-    }
-}
-
-struct ButtonOver(Inbox);
-
-impl Drop for ButtonOver {
-    fn drop(&mut self) {
-        let over = Stamped::now(Event::ButtonTestOver);
-        if let Err(full) = self.0.try_send(over) {
-            let inbox = self.0.clone();
-            tokio::spawn(async move { _ = inbox.send(full.into_inner()).await });
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! How the kiosk is, for whoever asks over the control socket.
 
 use super::Shell;
-use crate::control::{ConfigState, OpenIncident, Status, Vitals};
+use crate::control::{ConfigState, OpenIncident, Status};
 use crate::kiosk::names::{lamp_state, phase_name};
 
 impl Shell {
@@ -39,7 +39,7 @@ impl Shell {
             link_trouble: self.parts.link.trouble(),
             last_test: beat.last_test,
             testing: self.machine.testing(),
-            board: Vitals::default(),
+            board: beat.board,
             config: ConfigState::default(),
             camera: media.camera,
             encoder: media.encoder,

@@ -4,16 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::bend::{Bend, Follow};
 use super::pcm::{Done, Failed, Pcm};
-use super::{Heard, PERIOD};
-use crate::adapter::media::clock::{MS, Running, SECOND};
+use super::{Heard, PERIOD, SPAN};
+use crate::adapter::media::clock::{Running, SECOND};
 use crate::adapter::media::stereo::RATE;
 
 /// Room of the device's buffer, samples (200 ms): a thread that is late loses nothing.
 const ROOM: usize = 9600;
 /// Further apart than this (seconds), sound was lost: it is laid down anew instead of being bent.
 const LOST: f64 = 0.06;
-/// Length of a period on the time line.
-const SPAN: Running = 10 * MS;
 
 pub struct Capture {
     pcm: Pcm,

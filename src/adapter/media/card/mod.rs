@@ -19,31 +19,31 @@ mod pcm;
 mod play;
 mod playback;
 mod reference;
+mod slot;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tracing::{info, warn};
+use tracing::info;
 
 use self::capture::Capture;
 use self::play::Play;
 use self::playback::Playback;
 use self::reference::Reference;
-use super::clock::{Running, Timeline};
+use self::slot::{FIRST_WAIT, Slot, close, due, fail};
+use super::clock::{MS, Running, Timeline};
 use super::echo::{Canceller, EchoSettings};
 use super::loudness::{Loudness, LoudnessSettings};
 use super::{join_within, lock};
 
 /// Samples of a period: 10 ms.
 pub const PERIOD: usize = 480;
+/// Length of a period on the time line.
+pub const SPAN: Running = 10 * MS;
 /// A direction without a period for this long has stalled.
 const STALLED: Duration = Duration::from_secs(1);
-/// First wait before a direction is opened again; doubled each time.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// Longest wait before a direction is opened again.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the card is to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,12 +88,18 @@ pub enum Way {
 
 type Ears = Box<dyn FnMut(&Heard<'_>) + Send>;
 type Mouth = Box<dyn FnMut() + Send>;
+type Tap = Box<dyn FnMut(Way, u64, &[i16; PERIOD]) + Send>;
+/// No delay of the echo was measured since the last one was taken over.
+const NO_DELAY: u32 = u32::MAX;
 
 struct Shared {
     timeline: Timeline,
     ending: AtomicBool,
     ears: Mutex<Option<Ears>>,
     mouth: Mutex<Option<Mouth>>,
+    tap: Mutex<Option<Tap>>,
+    /// Milliseconds, for the canceller.
+    echo_delay: AtomicU32,
     trouble: [Mutex<Option<String>>; 2],
     play: Mutex<Play>,
     delay: AtomicU64,
@@ -130,6 +136,8 @@ impl Card {
             ending: AtomicBool::new(false),
             ears: Mutex::new(None),
             mouth: Mutex::new(None),
+            tap: Mutex::new(None),
+            echo_delay: AtomicU32::new(NO_DELAY),
             trouble: Default::default(),
             play: Mutex::default(),
             delay: AtomicU64::new(0),
@@ -152,6 +160,18 @@ impl Card {
     /// Who is told of each period that the loudspeaker took.
     pub fn on_played(&self, mouth: impl FnMut() + Send + 'static) {
         *lock(&self.shared.mouth) = Some(Box::new(mouth));
+    }
+
+    /// Who is given what the loudspeaker plays and what the microphone hears, untouched, each block with its number:
+    /// those with the same number go together into the canceller.
+    pub fn on_block(&self, tap: impl FnMut(Way, u64, &[i16; PERIOD]) + Send + 'static) {
+        *lock(&self.shared.tap) = Some(Box::new(tap));
+    }
+
+    /// The delay from the one to the other was measured, milliseconds: the canceller goes by it from the next call's
+    /// first period on.
+    pub fn seed_echo(&self, delay_ms: u32) {
+        self.shared.echo_delay.store(delay_ms, Ordering::Relaxed);
     }
 
     /// A block for the loudspeaker. Never waits; what does not fit is dropped, the oldest first.
@@ -196,26 +216,6 @@ impl Card {
 impl Drop for Card {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// A direction's life: open, or to be opened again.
-enum Slot<T> {
-    Unused,
-    Closed { until: Instant, wait: Duration },
-    Open { way: T, moved: Instant, wait: Duration },
-}
-
-impl<T> Slot<T> {
-    fn new(wanted: bool) -> Self {
-        if wanted { Self::Closed { until: Instant::now(), wait: FIRST_WAIT } } else { Self::Unused }
-    }
-
-    fn open(&mut self) -> Option<&mut T> {
-        match self {
-            Self::Open { way, .. } => Some(way),
-            Self::Unused | Self::Closed { .. } => None,
-        }
     }
 }
 
@@ -311,6 +311,9 @@ impl Worker {
                 // It ran dry under our hands, or has less room than it said: the next round sees.
                 break;
             }
+            if let Some(tap) = lock(&self.shared.tap).as_mut() {
+                tap(Way::Out, self.reference.place(), &block);
+            }
             self.reference.played(&block);
             *moved = Instant::now();
             *wait = FIRST_WAIT;
@@ -335,8 +338,15 @@ impl Worker {
             if self.loudness.hear(&raw) {
                 *lock(&self.shared.noise) = self.loudness.noise_dbfs();
             }
+            if let Some(tap) = lock(&self.shared.tap).as_mut() {
+                tap(Way::In, self.reference.taken(), &raw);
+            }
             let reference = self.reference.next();
             if call_on {
+                let delay_ms = self.shared.echo_delay.swap(NO_DELAY, Ordering::Relaxed);
+                if delay_ms != NO_DELAY {
+                    self.canceller.set_delay(delay_ms);
+                }
                 self.canceller.process(&reference, &raw, &mut clean);
             } else {
                 clean = raw;
@@ -362,29 +372,4 @@ fn smooth(value: &AtomicU64, new: Running) {
     let old = value.load(Ordering::Relaxed);
     let next = if old == 0 { new } else { old - old / 32 + new / 32 };
     value.store(next, Ordering::Relaxed);
-}
-
-/// The wait after the next failure, if it is time to open.
-fn due<T>(slot: &Slot<T>) -> Option<Duration> {
-    match slot {
-        Slot::Closed { until, wait } if *until <= Instant::now() => Some(*wait),
-        Slot::Unused | Slot::Closed { .. } | Slot::Open { .. } => None,
-    }
-}
-
-fn close<T>(slot: &mut Slot<T>, shared: &Shared, way: Way, why: String) {
-    let wait = match slot {
-        Slot::Open { wait, .. } | Slot::Closed { wait, .. } => *wait,
-        Slot::Unused => FIRST_WAIT,
-    };
-    fail(slot, shared, way, why, wait);
-}
-
-fn fail<T>(slot: &mut Slot<T>, shared: &Shared, way: Way, why: String, wait: Duration) {
-    *slot = Slot::Closed { until: Instant::now() + wait, wait: (wait * 2).min(LONGEST_WAIT) };
-    let mut trouble = lock(&shared.trouble[way as usize]);
-    if trouble.is_none() {
-        warn!(?way, why, "sound card");
-    }
-    *trouble = Some(why);
 }

@@ -107,6 +107,18 @@ export interface LastTest {
   good: boolean;
   /** The parts that did not do what they should. */
   failed?: string[];
+  /** What the first of them was expected to do and what was found. */
+  why?: string;
+}
+
+/** What a kiosk can read of its board. */
+export interface Vitals {
+  certificate_days?: number;
+  disk_free_mb?: number;
+  disk_total_mb?: number;
+  store_writable?: boolean;
+  temperature_c?: number;
+  clock_synced?: boolean;
 }
 
 export interface KioskView {
@@ -121,6 +133,7 @@ export interface KioskView {
   last_test: LastTest | null;
   /** Whether that proves that it would work. */
   proved: boolean;
+  board: Vitals;
   seen_wall_us: number | null;
   version: string;
 }

@@ -228,6 +228,7 @@ describe("lists", () => {
       testing: false,
       last_test: null,
       proved: true,
+      board: {},
       seen_wall_us: 0,
       version: "",
     };
@@ -251,6 +252,7 @@ describe("lists", () => {
       testing: false,
       last_test: null,
       proved: true,
+      board: {},
       seen_wall_us: 0,
       version: "",
       ...change,

@@ -99,3 +99,26 @@ fn an_alarm_ends_the_test_call_at_the_centre_by_itself() {
          2.2 rejected north Stale",
     );
 }
+
+#[test]
+fn a_proof_is_over_after_a_day_without_another_word() {
+    let told = Stage::new().play(
+        "0 north beats proved 23
+         3599 nothing
+         3600 nothing
+         3601 north beats proved 24.001
+         3602 north beats proved 0
+         90002 nothing",
+        &["save kiosk", "first seen", "audit", "echo"],
+    );
+    let expected = [
+        "0 pages < kiosk north alive proved",
+        "7 pages < kiosk north dead proved",
+        "3600 pages < kiosk north dead",
+        "3601 pages < kiosk north alive",
+        "3602 pages < kiosk north alive proved",
+        "3609 pages < kiosk north dead proved",
+        "90002 pages < kiosk north dead",
+    ];
+    assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+}

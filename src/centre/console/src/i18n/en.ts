@@ -171,6 +171,13 @@ export const en: Strings = {
     not_proved: "not proved",
     test_failed: (age) => `self-test failed ${age} ago`,
     testing: "self-test running",
+    board: {
+      certificate: (days) => `certificate: ${days} d left`,
+      disk: (gb) => `${gb} GB free`,
+      degrees: (celsius) => `${celsius} °C`,
+      read_only: "store not writable",
+      clock_unset: "clock not set",
+    },
     proved_of: (proved, all) => `Proved by a self-test: ${proved} of ${all}`,
   },
   unit: { ms: "ms", s: "s", min: "min", h: "h", d: "d" },

@@ -169,6 +169,13 @@ export const kk: Strings = {
     not_proved: "расталмаған",
     test_failed: (age) => `${age} бұрын өзін-өзі тексеруден өтпеді`,
     testing: "өзін-өзі тексеру жүріп жатыр",
+    board: {
+      certificate: (days) => `сертификат: тағы ${days} күн`,
+      disk: (gb) => `${gb} ГБ бос`,
+      degrees: (celsius) => `${celsius} °C`,
+      read_only: "қойма жазылмайды",
+      clock_unset: "сағат қойылмаған",
+    },
     proved_of: (proved, all) => `Өзін-өзі тексерумен расталған: ${all} ішінен ${proved}`,
   },
   unit: { ms: "мс", s: "с", min: "мин", h: "сағ", d: "күн" },

@@ -176,6 +176,13 @@ export const ru: Strings = {
     not_proved: "не подтверждён",
     test_failed: (age) => `самопроверка не пройдена ${age} назад`,
     testing: "идёт самопроверка",
+    board: {
+      certificate: (days) => `сертификат: ещё ${days} дн.`,
+      disk: (gb) => `свободно ${gb} ГБ`,
+      degrees: (celsius) => `${celsius} °C`,
+      read_only: "хранилище не пишется",
+      clock_unset: "часы не выставлены",
+    },
     proved_of: (proved, all) => `Подтверждены самопроверкой: ${proved} из ${all}`,
   },
   unit: { ms: "мс", s: "с", min: "мин", h: "ч", d: "д" },

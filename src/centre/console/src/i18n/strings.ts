@@ -159,6 +159,14 @@ export interface Strings {
     not_proved: string;
     test_failed: (age: string) => string;
     testing: string;
+    /** What a kiosk says of its board. */
+    board: {
+      certificate: (days: number) => string;
+      disk: (gigabytes: string) => string;
+      degrees: (celsius: string) => string;
+      read_only: string;
+      clock_unset: string;
+    };
     proved_of: (proved: number, all: number) => string;
   };
 

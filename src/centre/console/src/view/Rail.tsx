@@ -4,7 +4,7 @@ import { age, t } from "../i18n";
 import { select } from "../officer";
 import * as store from "../store";
 import { condition, kiosksWorstFirst } from "../state";
-import type { IncidentView, KioskView } from "../wire";
+import type { IncidentView, KioskView, Vitals } from "../wire";
 import { Elapsed } from "./Elapsed";
 import { Shape, type ShapeName } from "./icons";
 
@@ -94,7 +94,7 @@ function KioskRow({ kiosk }: { kiosk: KioskView }) {
       data-alive={String(kiosk.alive)}
       data-leg={String(kiosk.leg_up)}
       data-proved={String(kiosk.proved)}
-      title={`${kiosk.id} · ${kiosk.version}`}
+      title={[`${kiosk.id} · ${kiosk.version}`, ...board(kiosk.board), ...kiosk.faults.map((fault) => fault.detail)].join("\n")}
     >
       <Shape name={how} size={18} />
       <span class="kiosk-name">{kiosk.place.name || kiosk.id}</span>
@@ -111,6 +111,18 @@ function KioskRow({ kiosk }: { kiosk: KioskView }) {
       )}
     </div>
   );
+}
+
+/** What a kiosk says of its board, in a line or none. */
+function board(vitals: Vitals): string[] {
+  const words = t().kiosks.board;
+  const said: string[] = [];
+  if (vitals.certificate_days !== undefined) said.push(words.certificate(vitals.certificate_days));
+  if (vitals.disk_free_mb !== undefined) said.push(words.disk((vitals.disk_free_mb / 1000).toFixed(1)));
+  if (vitals.temperature_c !== undefined) said.push(words.degrees(vitals.temperature_c.toFixed(0)));
+  if (vitals.store_writable === false) said.push(words.read_only);
+  if (vitals.clock_synced === false) said.push(words.clock_unset);
+  return said.length === 0 ? [] : [said.join(" · ")];
 }
 
 /** What the last full self-test says, and how old it is. */
