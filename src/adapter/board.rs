@@ -184,7 +184,7 @@ mod tests {
         let identity = tls::Identity { cert: dir.path().join("kiosk.pem"), key: dir.path().join("kiosk.key") };
         let tls = ClientFiles { ca: ca.clone(), identity };
         let (inbox, mut events) = tokio::sync::mpsc::channel(16);
-        let settings = BoardSettings { tls, store: dir.path().to_owned() };
+        let settings = BoardSettings { tls, store: dir.path().to_owned(), limits: Limits::default() };
         let _board = BoardAdapter::start(settings, Arc::new(NoLink), inbox);
         let mut next = async || {
             let told = timeout(Duration::from_secs(20), events.recv()).await.expect("in time");

@@ -10,7 +10,6 @@
 mod kiosk_panel;
 
 use std::io::IsTerminal;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +54,7 @@ use sos::machine::Settings;
 use sos::tls::ClientFiles;
 use sos::wire::BootId;
 use tokio::sync::{mpsc, watch};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 
 #[path = "sos-kiosk/cli.rs"]

@@ -4,9 +4,9 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::clock::{Running, nanos, ticks};
+use super::clock::{Running, nanos};
 use super::lock;
-use super::stereo::{Lane, RATE};
+use super::stereo::Lane;
 
 /// What the air does to sound.
 #[derive(Debug, Clone, Copy, PartialEq)]
