@@ -339,18 +339,33 @@ impl Recording {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapter::store::StoreAdapter;
     use crate::kiosk::INBOX_SIZE;
+    use crate::kiosk::ports::{FragmentError, NewFragment};
+
+    /// A disk that takes nothing.
+    struct NoDisk;
+
+    fn refused(incident: IncidentId, index: u64) -> FragmentError {
+        FragmentError { incident, index, step: "create", why: "no space left".to_owned() }
+    }
+
+    impl Fragments for NoDisk {
+        fn write(&self, fragment: NewFragment) -> Result<(), FragmentError> {
+            Err(refused(fragment.incident, fragment.index))
+        }
+        fn next_index(&self, _: IncidentId) -> u64 {
+            0
+        }
+        fn seal(&self, incident: IncidentId, fragments: u64) -> Result<(), FragmentError> {
+            Err(refused(incident, fragments))
+        }
+    }
 
     #[test]
     fn a_recording_that_was_given_up_is_no_fault_for_ever() {
         gstreamer::init().unwrap();
         let (inbox, mut events) = tokio::sync::mpsc::channel(INBOX_SIZE);
-        let disk = tempfile::tempdir().unwrap();
-        let (of_the_store, _heard_by_nobody) = tokio::sync::mpsc::channel(INBOX_SIZE);
-        let (fragments, ..) = StoreAdapter::open(disk.path(), of_the_store).unwrap();
-        // No disk any more.
-        std::fs::remove_dir_all(disk.path()).unwrap();
+        let fragments = Arc::new(NoDisk);
         let desk =
             Desk { queue: Arc::default(), fragments, inbox, timeline: Timeline::begin(), ended: Box::new(|| {}) };
         let mut recorder = Recorder { desk, recordings: Vec::new(), failing: false };

@@ -29,7 +29,8 @@ pub fn incident(name: &str) -> IncidentId {
 }
 
 fn letter(id: IncidentId) -> char {
-    char::from(u8::try_from(id.0.as_u128()).expect("a script's incident"))
+    // One that no script names.
+    u8::try_from(id.0.as_u128()).map_or('*', char::from)
 }
 
 pub fn kiosk(name: &str) -> KioskId {

@@ -13,7 +13,7 @@ fn the_standing_is_said_again_when_the_kiosk_appears_or_beats() {
     let found = stage.play("8 page 1 shuts A\n8.5 north beats\n10 north beats\n10 page 1 pings", &silent);
     assert!(found.ends_with("8 order north A closed real\n10 order north A closed real"), "{found}");
     let found = stage.play("11 north has closed A\n13 north beats\n13 page 1 pings\n14 north online", &silent);
-    assert_eq!(found, "");
+    assert_eq!(found, "11 pages < A closed ana", "the officers see that the kiosk has ended it too");
 }
 
 #[test]
