@@ -192,7 +192,7 @@ async fn a_deaf_microphone_fails_the_full_test_and_both_ends_say_why_until_it_he
         .await?;
     let status = String::from_utf8(output.stdout)?;
     ensure!(output.status.code() == Some(6) && status.contains("loudspeaker not heard: "), "{status}");
-    ensure!(status.contains(&format!("NOT PROVED: 0 h ago, sound failed: {why}")), "{status}");
+    ensure!(status.contains(&format!("NOT PROVED: 0 min ago, sound failed: {why}")), "{status}");
     ensure!(world.journal()?.iter().any(|line| line.starts_with("self-test, sound: FAILED: ")), "logged");
 
     world.kiosk.kill().await?;

@@ -78,19 +78,22 @@ impl World {
 
     /// Carries what one side says next, while there is a link, or waits for a moment. What a port was told.
     async fn turn(&mut self) -> Option<Told> {
-        tokio::select! {
-            told = self.kiosk.told() => {
+        let next = async {
+            tokio::select! {
+                told = self.kiosk.told() => Ok(told),
+                Some(event) = self.events.recv() => Err(event),
+            }
+        };
+        match tokio::time::timeout(LOOK, next).await {
+            Ok(Ok(told)) => {
                 if self.link {
                     carry(&self.gateway, &told).await;
                 }
                 return Some(told);
             }
-            Some(event) = self.events.recv() => match event {
-                GatewayEvent::KioskAnswer { session, sdp, .. } => self.leg.answer(session, sdp),
-                GatewayEvent::KioskReoffer { .. } => self.leg.reoffer(),
-                _ => {}
-            },
-            () = tokio::time::sleep(LOOK) => {}
+            Ok(Err(GatewayEvent::KioskAnswer { session, sdp, .. })) => self.leg.answer(session, sdp),
+            Ok(Err(GatewayEvent::KioskReoffer { .. })) => self.leg.reoffer(),
+            Ok(Err(_)) | Err(_) => {}
         }
         None
     }

@@ -117,7 +117,7 @@ fn drop_late_frames(pipeline: &gst::Pipeline, timeline: &Timeline) {
     let timeline = timeline.clone();
     pad(pipeline, "camera", "src").add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let at = info.buffer().and_then(|buffer| buffer.pts()).map_or(0, gst::ClockTime::nseconds);
-        if timeline.now() > at + LATEST { gst::PadProbeReturn::Drop } else { gst::PadProbeReturn::Ok }
+        if timeline.now() > at + LATEST { gst::PadProbeReturn::Handled } else { gst::PadProbeReturn::Ok }
     });
 }
 
@@ -193,7 +193,7 @@ fn live(pipeline: &gst::Pipeline, hub: &Arc<Hub>) {
     // Two hundred packets a second would be made for nobody. The payloader keeps nothing of one frame for the next, and
     // what goes out after the opening begins with the key frame that is asked for then.
     pad(pipeline, "pay", "sink").add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-        if gate.gate.wants() { gst::PadProbeReturn::Ok } else { gst::PadProbeReturn::Drop }
+        if gate.gate.wants() { gst::PadProbeReturn::Ok } else { gst::PadProbeReturn::Handled }
     });
     let hub = Arc::clone(hub);
     on_sample(&element::<gst_app::AppSink>(pipeline, "live"), move |sample| {

@@ -190,6 +190,7 @@ impl StoreAdapter {
             why,
         };
         let path = self.fragment_path(fragment.incident, fragment.index);
+        self.worker.shared().records(fragment.incident);
         writer::write(&path, &fragment.bytes, fragment.start_wall_us, stop)
             .map_err(|e| fail(e.step, e.source.to_string()))?;
         let entry = Entry {

@@ -150,7 +150,9 @@ impl Reindex {
                     fragments.insert(number, path);
                 }
                 Kind::Seal => seal = self.read_seal(&path)?,
-                Kind::Temporary if task.over => fs::remove_file(&path)?,
+                Kind::Temporary if task.over => {
+                    self.way.unless_recorded(incident, || fs::remove_file(&path)).transpose()?;
+                }
                 Kind::Temporary => {}
                 Kind::Foreign => self.outcome.note(format!("{}: not a fragment, left alone", path.display())),
             }
@@ -160,8 +162,10 @@ impl Reindex {
 
         let last = fragments.last_key_value().map(|(number, _)| *number);
         if let (None, None, true, Some(last)) = (seal, known_seal, task.over, last) {
-            recovery::write_seal(&self.dir, incident, last)?;
-            seal = Some(last);
+            let sealed = self.way.unless_recorded(incident, || recovery::write_seal(&self.dir, incident, last));
+            if sealed.transpose()?.is_some() {
+                seal = Some(last);
+            }
         }
         if let Some(fragments) = seal {
             self.way.ask(move |index| index.seal(incident, fragments))?;

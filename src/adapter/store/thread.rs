@@ -1,5 +1,6 @@
 //! The thread that owns the database, and its bounded queue.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -17,6 +18,7 @@ use super::reindex::{Backlog, Outcome, Reindex};
 use crate::adapter::join_within;
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
+use crate::wire::IncidentId;
 use crate::wire::up::{Fault, FaultKind};
 
 /// Jobs that may wait; each takes a few milliseconds.
@@ -64,6 +66,15 @@ pub struct Shared {
     failing: Arc<AtomicBool>,
     /// Counts the databases: whoever rebuilds the index of an earlier one may stop.
     database: Arc<AtomicU64>,
+    /// Incidents that are recorded by this run, held by the writer and by whoever clears up behind an earlier one.
+    recorded: Arc<Mutex<BTreeSet<IncidentId>>>,
+}
+
+impl Shared {
+    /// This run records the incident: nothing of it is cleared up any more.
+    pub fn records(&self, incident: IncidentId) {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner).insert(incident);
+    }
 }
 
 /// The way to the thread for one that does not keep it alive.
@@ -74,6 +85,12 @@ pub struct Way {
 }
 
 impl Way {
+    /// Does `clear` unless this run records the incident, which waits meanwhile.
+    pub fn unless_recorded<T>(&self, incident: IncidentId, clear: impl FnOnce() -> T) -> Option<T> {
+        let recorded = self.shared.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        (!recorded.contains(&incident)).then(clear)
+    }
+
     /// Asks and waits.
     ///
     /// # Errors
