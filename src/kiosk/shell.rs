@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::{debug, info, warn};
 
+use self::status::ms;
 use super::Stamped;
 use super::ports::{Board, KeptPress, Leg, Link, Media, Panel, Saying, Store};
 use super::progress::{Progress, Turns, stalled};
@@ -396,8 +397,4 @@ impl Shell {
             }
         }
     }
-}
-
-fn ms(age: Duration) -> u64 {
-    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
 }

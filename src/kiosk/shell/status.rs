@@ -1,8 +1,14 @@
 //! How the kiosk is, for whoever asks over the control socket.
 
+use std::time::Duration;
+
 use super::Shell;
 use crate::control::{ConfigState, OpenIncident, Status};
 use crate::kiosk::names::{lamp_state, phase_name};
+
+pub(super) fn ms(age: Duration) -> u64 {
+    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
+}
 
 impl Shell {
     pub(super) fn status(&self) -> Status {
