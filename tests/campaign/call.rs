@@ -1,6 +1,5 @@
 //! The figures of the call, on loopback and over a wire with 60 ms round trip.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use crate::support::centre_side::{Api, run as run_command};
 use crate::support::officer::{Browser, Officer};
 use crate::support::wav::Sound;
 use crate::support::world::{Options, World};
-use crate::usage::rss_mb;
+use crate::usage::{held, rss_mb};
 
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
@@ -46,8 +45,8 @@ const BURST_EVERY_MS: f64 = 500.0;
 const LISTEN: u32 = 4;
 const ROUND_TRIP: Duration = Duration::from_millis(60);
 const MEMORY_FROM_CALL: u32 = 20;
-/// How long the processes are watched at rest.
-const REST: Duration = Duration::from_secs(30);
+/// How long the processes are watched at rest: longer than the centre leaves a silent connection open (60 s).
+const REST: Duration = Duration::from_secs(70);
 
 pub async fn run(arguments: &Arguments) -> Result<()> {
     let mut figures = Figures::default();
@@ -334,8 +333,10 @@ async fn leak(calls: u32, figures: &mut Figures) -> Result<()> {
             figures.set(&format!("leak_{}_{name}", ["fds", "threads", "rss_mb"][n]), gain);
             gained[n] = gained[n].max(gain);
         }
-        let new: Vec<_> = after.files.difference(&before.files).collect();
-        eprintln!("{name}: open now and not after call {from}: {new:?}");
+        let new: Vec<_> = after.files.iter().filter(|file| !before.files.contains(file)).collect();
+        let gone: Vec<_> = before.files.iter().filter(|file| !after.files.contains(file)).collect();
+        eprintln!("{name}: open now and not after call {from}: {new:?}, the other way round: {gone:?}");
+        eprintln!("{name}: threads after call {from}: {:?}, now: {:?}", before.threads, after.threads);
     }
     for (n, name) in ["leak_fds", "leak_threads", "leak_rss_mb"].into_iter().enumerate() {
         figures.set(name, gained[n]);
@@ -348,11 +349,13 @@ async fn leak(calls: u32, figures: &mut Figures) -> Result<()> {
 struct Usage {
     /// Descriptors, threads, resident memory in MB.
     counts: [f64; 3],
-    /// What the descriptors are open on.
-    files: BTreeSet<String>,
+    /// What the descriptors are open on, when they were fewest.
+    files: Vec<String>,
+    /// The threads' names, when they were fewest.
+    threads: Vec<String>,
 }
 
-/// What each process holds when it rests: the least of half a minute. What a call leaves for a moment (a delivery's
+/// What each process holds when it rests: the least of that time. What a call leaves for a moment (a delivery's
 /// connection, a thread of a pool that waits for more work) goes within it; what leaks stays.
 async fn at_rest(parts: &[(&str, u32)]) -> Result<Vec<Usage>> {
     let mut least: Vec<Usage> = parts.iter().map(|&(_, pid)| usage(pid)).collect::<Result<_>>()?;
@@ -365,6 +368,9 @@ async fn at_rest(parts: &[(&str, u32)]) -> Result<Vec<Usage>> {
             if now.counts[0] < least.counts[0] {
                 least.files = now.files;
             }
+            if now.counts[1] < least.counts[1] {
+                least.threads = now.threads;
+            }
             for n in 0..3 {
                 least.counts[n] = least.counts[n].min(now.counts[n]);
             }
@@ -374,10 +380,6 @@ async fn at_rest(parts: &[(&str, u32)]) -> Result<Vec<Usage>> {
 }
 
 fn usage(pid: u32) -> Result<Usage> {
-    let list =
-        |what: &str| std::fs::read_dir(format!("/proc/{pid}/{what}")).map(|all| all.flatten().collect::<Vec<_>>());
-    let open = list("fd")?;
-    // One may be closed while the list is read.
-    let files = open.iter().filter_map(|fd| Some(std::fs::read_link(fd.path()).ok()?.display().to_string())).collect();
-    Ok(Usage { counts: [open.len() as f64, list("task")?.len() as f64, rss_mb(pid)?], files })
+    let (files, threads) = held(pid)?;
+    Ok(Usage { counts: [files.len() as f64, threads.len() as f64, rss_mb(pid)?], files, threads })
 }
