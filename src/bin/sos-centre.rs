@@ -182,7 +182,7 @@ fn settings(config: CentreConfig) -> Settings {
         },
         database: store.database,
         archive: store.archive,
-        room: Room::default(),
+        room: Room { reserve: u64::from(store.reserve_mib) << 20, unknown: u64::from(store.unknown_mib) << 20 },
     }
 }
 

@@ -31,6 +31,9 @@ pub enum ToPage {
         kiosks: Vec<KioskView>,
         /// Officers on duty, by login name.
         on_duty: Vec<String>,
+        /// Whether recordings are refused for want of room.
+        #[serde(default)]
+        archive_full: bool,
     },
     /// An incident is new or has changed.
     Incident {
@@ -46,6 +49,11 @@ pub enum ToPage {
     OnDuty {
         /// Login names.
         officers: Vec<String>,
+    },
+    /// Whether recordings are refused for want of room; said when that changes.
+    Archive {
+        /// They stay on the kiosks, which go on trying.
+        full: bool,
     },
     /// The gateway's answer to the page's offer.
     Answer {

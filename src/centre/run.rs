@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::archive::{Archive, ArchiveError};
 use super::clock::Clock;
 use super::counters::Counters;
-use super::desk::{CLOSED_KEPT, CLOSED_SHOWN, Desk, Effect};
+use super::desk::{CLOSED_KEPT, CLOSED_SHOWN, Desk, Effect, Event};
 use super::gateway;
 use super::inbound::Inbound;
 use super::settings::Settings;
@@ -28,6 +28,9 @@ use crate::wire::{encode, topic};
 const HAPPENINGS: usize = 256;
 /// What the gateway reports and may wait for the desk.
 const GATEWAY_EVENTS: usize = 1024;
+
+/// How often the archive's disk is looked at.
+const LOOK_AT_ROOM: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// How long the last message gets to leave.
 const GOODBYE: std::time::Duration = std::time::Duration::from_millis(100);
@@ -130,11 +133,13 @@ pub async fn run(
         counters: Arc::clone(&counters),
         clock,
     });
+    let watched = archive.clone();
     let web =
         Web::new(store.clone(), archive, &settings, desk.clone(), gateway, Arc::clone(&counters), stopping.clone());
     let (listeners, addresses) = listen(&settings, &web).await?;
 
     let mut tasks = JoinSet::new();
+    tasks.spawn(watch_room(watched, settings.room.reserve, desk.clone(), stopping.clone()));
     for listener in listeners {
         tasks.spawn(listener.serve(stopping.clone()));
     }
@@ -231,6 +236,24 @@ async fn read(
     tokio::select! {
         () = inbound.read_all(queue, desk) => {}
         () = stopped(&mut stop) => {}
+    }
+}
+
+/// Tells the desk whether there is room for recordings; the officers hear of it before a call is half lost.
+async fn watch_room(archive: Archive, reserve: u64, desk: DeskHandle, mut stop: watch::Receiver<bool>) {
+    let mut look = tokio::time::interval(LOOK_AT_ROOM);
+    loop {
+        tokio::select! {
+            _ = look.tick() => {}
+            () = stopped(&mut stop) => return,
+        }
+        let archive = archive.clone();
+        // A disk that hangs keeps a thread of the pool, not this one.
+        let Ok(free) = tokio::task::spawn_blocking(move || archive.free()).await else { continue };
+        let full = free.is_some_and(|free| free < reserve);
+        if desk.tell(Event::Archive { full }).await.is_err() {
+            return;
+        }
     }
 }
 

@@ -61,6 +61,19 @@ pub const KEYS: &[Key] = &[
         r#""/var/lib/sos-centre/archive""#,
         "Where recordings are kept: a directory, or a URL that names an object store.",
     ),
+    key(
+        "store.reserve_mib",
+        Some("1024"),
+        "1024",
+        "MiB of the archive's disk that recordings leave free: the database of alarms lies there too. Below it \
+         recordings are refused (they stay on the kiosks) and the officers are told. 0 to 1000000.",
+    ),
+    key(
+        "store.unknown_mib",
+        Some("2048"),
+        "2048",
+        "MiB taken of one kiosk for incidents of which no alarm has come. 1 to 1000000.",
+    ),
 ];
 
 /// Everything `sos-centre` is told. Paths are absolute or were relative to the file.
@@ -139,6 +152,10 @@ pub struct Store {
     pub database: PathBuf,
     /// A directory, or a URL that names an object store.
     pub archive: String,
+    /// MiB of its disk that recordings leave free.
+    pub reserve_mib: u32,
+    /// MiB taken of one kiosk for incidents of which no alarm has come.
+    pub unknown_mib: u32,
 }
 
 impl CentreConfig {
@@ -162,7 +179,12 @@ impl CentreConfig {
         let delivery_listen = listen(r, "delivery.listen");
         let (delivery_ca, delivery_identity) = (r.path("delivery.ca"), identity(r, "delivery"));
         let media = media(r);
-        let store = Store { database: r.path("store.database"), archive: archive(r) };
+        let store = Store {
+            database: r.path("store.database"),
+            archive: archive(r),
+            reserve_mib: r.integer("store.reserve_mib", 0..=1_000_000),
+            unknown_mib: r.integer("store.unknown_mib", 1..=1_000_000),
+        };
         reader.finish()?;
         let noted = "an absent value was noted as an error, which finish has returned";
         let (host, port) = broker.expect(noted);

@@ -4,6 +4,7 @@
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use sos::centre::page::ToPage;
 use sos::centre::settings::Room;
 use sos::wire::IncidentId;
 use sos::wire::delivery::{
@@ -17,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::place::{Centre, Kiosk, Place, REFUSED, identity_of, soon};
+use crate::ws::Page;
 
 const NO_BROKER: u16 = 1;
 
@@ -175,6 +177,10 @@ async fn nothing_is_taken_of_a_kiosk_that_was_stolen() {
     assert_eq!(put(&stolen, IncidentId::fresh(), 0, b"header").await.status(), 403);
     assert_eq!(seal(&stolen, IncidentId::fresh(), 1).await.status(), 403);
     assert!(files(&centre).is_empty());
+    let (mut page, hello) = Page::open(&centre, &centre.officer("ana").await).await;
+    if !matches!(hello, ToPage::Hello { archive_full: true, .. }) {
+        page.hear_when("a full archive", |said| matches!(said, ToPage::Archive { full: true }).then_some(())).await;
+    }
     centre.stop().await;
 }
 

@@ -54,6 +54,11 @@ pub enum Event {
         /// The kiosk's wall clock at sending, microseconds.
         sent_wall_us: i64,
     },
+    /// Recordings are refused for want of room, or taken again.
+    Archive {
+        /// Refused.
+        full: bool,
+    },
     /// A test of a part of a kiosk, to be logged.
     Test {
         /// Which kiosk.

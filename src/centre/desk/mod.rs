@@ -77,6 +77,8 @@ pub struct Desk {
     tests: BTreeMap<KioskId, Testing>,
     /// Officers on duty as last told.
     duty: Vec<String>,
+    /// Whether recordings are refused for want of room.
+    archive_full: bool,
 }
 
 impl Desk {
@@ -90,6 +92,7 @@ impl Desk {
             pages: BTreeMap::new(),
             tests: BTreeMap::new(),
             duty: Vec::new(),
+            archive_full: false,
         }
     }
 
@@ -130,6 +133,7 @@ impl Desk {
             Event::StoreFailed { incident, why } => self.store_failed(incident, &why, t),
             Event::Recording { incident, recording } => self.recording(incident, recording, t),
             Event::Gateway(event) => self.gateway_event(event, t),
+            Event::Archive { full } => self.archive(full, t),
             Event::PageOpened { page, officer } => self.page_opened(page, officer, t),
             Event::PageSaid { page, said } => self.page_said(page, said, t),
             Event::PageClosed { page } => self.vanish(page, t),

@@ -39,6 +39,7 @@ impl Desk {
             incidents: self.incident_views(),
             kiosks: self.kiosk_views(),
             on_duty: self.duty.clone(),
+            archive_full: self.archive_full,
         };
         turn.page(page, hello);
         let opened = Page {
@@ -185,6 +186,13 @@ impl Desk {
         if duty != self.duty {
             self.duty.clone_from(&duty);
             turn.push(super::Effect::ToAllPages(ToPage::OnDuty { officers: duty }));
+        }
+    }
+
+    /// Tells every page whether recordings are refused, if that has changed.
+    pub(super) fn archive(&mut self, full: bool, turn: &mut Turn) {
+        if std::mem::replace(&mut self.archive_full, full) != full {
+            turn.push(super::Effect::ToAllPages(ToPage::Archive { full }));
         }
     }
 }

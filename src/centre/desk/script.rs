@@ -138,6 +138,7 @@ fn event(what: &str, now: Now) -> Event {
                 ..RecordingView::default()
             },
         },
+        ["archive", full] => Event::Archive { full: *full == "full" },
         ["leg", name, up] => Event::Gateway(GatewayEvent::KioskLeg { kiosk: kiosk(name), up: *up == "up" }),
         [name, rest @ ..] => kiosk_event(kiosk(name), rest, now),
         [] => unreachable!("split gives one word at least"),
@@ -286,6 +287,7 @@ fn message_text(message: &ToPage) -> String {
             let proved = if kiosk.proved { " proved" } else { "" };
             format!("kiosk {} {}{leg}{proved}", kiosk.id, if kiosk.alive { "alive" } else { "dead" })
         }
+        ToPage::Archive { full } => format!("archive {}", if *full { "full" } else { "has room" }),
         ToPage::OnDuty { officers } => format!("on duty {}", officers.join(",")),
         ToPage::Answer { .. } => "answer".to_owned(),
         ToPage::Watching { incident } => {

@@ -210,6 +210,7 @@ function hear(message: ToPage): void {
     case "incident":
     case "kiosk":
     case "on_duty":
+    case "archive":
     case "watching":
     case "pong":
       break;

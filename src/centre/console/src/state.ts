@@ -13,6 +13,8 @@ export interface State {
   /** What the officer wants; said again after every reconnection. */
   duty: boolean;
   on_duty: readonly string[];
+  /** Recordings are refused at the centre for want of room. */
+  archive_full: boolean;
   incidents: ReadonlyMap<string, IncidentView>;
   kiosks: ReadonlyMap<string, KioskView>;
   /** Which incident's picture the connection carries, as the centre said. */
@@ -38,6 +40,7 @@ export const initial: State = {
   lost_at_ms: null,
   duty: false,
   on_duty: [],
+  archive_full: false,
   incidents: new Map(),
   kiosks: new Map(),
   watching: null,
@@ -110,6 +113,8 @@ function said(state: State, message: ToPage, at_ms: number): Step {
     }
     case "on_duty":
       return quiet({ ...state, on_duty: message.officers });
+    case "archive":
+      return quiet({ ...state, archive_full: message.full });
     case "watching":
       return quiet(watching(state, message.incident));
     case "refused":
@@ -130,6 +135,7 @@ function hello(state: State, message: Extract<ToPage, { type: "hello" }>, at_ms:
     link: "up",
     lost_at_ms: null,
     on_duty: message.on_duty,
+    archive_full: message.archive_full,
     incidents: trimmed(incidents),
     kiosks: new Map(message.kiosks.map((view) => [view.id, view])),
     watching: null,

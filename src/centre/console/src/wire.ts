@@ -147,10 +147,13 @@ export type ToPage =
       incidents: IncidentView[];
       kiosks: KioskView[];
       on_duty: string[];
+      /** Recordings are refused for want of room. */
+      archive_full: boolean;
     }
   | { type: "incident"; incident: IncidentView }
   | { type: "kiosk"; kiosk: KioskView }
   | { type: "on_duty"; officers: string[] }
+  | { type: "archive"; full: boolean }
   | { type: "answer"; sdp: string }
   | { type: "watching"; incident: string | null }
   | { type: "reoffer" }

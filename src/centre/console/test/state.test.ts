@@ -40,7 +40,7 @@ const said = (message: ToPage, at_ms = 0): Event => ({ type: "centre", message, 
 const shows = (id: string, change: Partial<IncidentView> = {}) =>
   said({ type: "incident", incident: incident(id, change) });
 const hello = (incidents: IncidentView[] = [], at_ms = 0) =>
-  said({ type: "hello", officer: ME, instance: "i", wall_us: 0, incidents, kiosks: [], on_duty: [] }, at_ms);
+  said({ type: "hello", officer: ME, instance: "i", wall_us: 0, incidents, kiosks: [], on_duty: [], archive_full: false }, at_ms);
 const watching = (id: string | null) => said({ type: "watching", incident: id });
 const mine = { standing: "answered", owner: ME } as const;
 const theirs = { standing: "answered", owner: "daniyar" } as const;
@@ -316,5 +316,15 @@ describe("a close", () => {
     expect(play(...inCall, close, shows("a", closed), ...again).state.closing.size).toBe(0);
     expect(play(...inCall, close, ...again).sent.filter((message) => message.type === "close")).toHaveLength(1);
     expect(play(...inCall, close, said({ type: "refused", request: "close", why: "no" })).state.closing.size).toBe(0);
+  });
+});
+
+describe("a full archive", () => {
+  it("is known from the first message and followed from then on", () => {
+    const full: Event = said({ type: "archive", full: true });
+    expect(play(hello()).state.archive_full).toBe(false);
+    expect(play(hello(), full).state.archive_full).toBe(true);
+    expect(play(hello(), full, said({ type: "archive", full: false })).state.archive_full).toBe(false);
+    expect(play(hello(), full, hello()).state.archive_full).toBe(false);
   });
 });

@@ -1,6 +1,9 @@
 //! Pages that vanish, come back, are two, or off duty.
 
+use super::super::script::{Stage, at};
+use super::super::{Effect, Event};
 use super::{after_talking, told};
+use crate::centre::page::ToPage;
 
 #[test]
 fn a_page_that_vanishes_gives_its_call_back_within_five_seconds() {
@@ -112,4 +115,19 @@ fn off_duty_nothing_is_carried_and_nothing_answered() {
          3 page 1 < watching nothing
          3 gateway < page 1 gets nothing",
     );
+}
+
+#[test]
+fn a_full_archive_is_said_once_to_every_page_and_to_those_that_open_later() {
+    let mut stage = Stage::new();
+    let script = "0 page 1 opens ana
+        1 archive full
+        2 archive full
+        3 archive has-room
+        4 archive full";
+    let said = stage.play(script, &["hello", "audit"]);
+    assert_eq!(said, "1 pages < archive full\n3 pages < archive has room\n4 pages < archive full");
+    let hello = stage.desk.handle(Event::PageOpened { page: 2, officer: "bek".to_owned() }, at(5.0));
+    let greets = |effect: &Effect| matches!(effect, Effect::ToPage { message, .. } if matches!(message, ToPage::Hello { archive_full: true, .. }));
+    assert!(hello.iter().any(greets), "{hello:?}");
 }

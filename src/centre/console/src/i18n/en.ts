@@ -49,6 +49,7 @@ export const en: Strings = {
     microphone_gone: "THE MICROPHONE IS UNPLUGGED. People will not hear you.",
     microphone_button: "Try again",
     media_lost: "NO LINE FOR PICTURE AND SOUND. Connecting again by itself.",
+    archive_full: "THE CENTRE'S DISK IS FULL. Recordings stay on the kiosks: call the administrator.",
     lost_title: "CONNECTION LOST",
     lost_explain: "Alarms do not reach this page. Connecting again by itself.",
     lost_since: (clock) => `for ${clock}`,

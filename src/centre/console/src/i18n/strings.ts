@@ -55,6 +55,7 @@ export interface Strings {
     microphone_gone: string;
     microphone_button: string;
     media_lost: string;
+    archive_full: string;
     lost_title: string;
     lost_explain: string;
     lost_since: (clock: string) => string;

@@ -53,6 +53,7 @@ export function Banners() {
       {store.media.value === "lost" && store.linkState.value === "up" && (
         <Banner id="media-lost" text={words.media_lost} />
       )}
+      {store.state.value.archive_full && <Banner id="archive-full" text={words.archive_full} />}
     </div>
   );
 }
