@@ -122,12 +122,12 @@ fn a_full_archive_is_said_once_to_every_page_and_to_those_that_open_later() {
     let mut stage = Stage::new();
     let script = "0 page 1 opens ana
         1 archive full
-        2 archive full
-        3 archive has-room
-        4 archive full";
+        1.5 archive full
+        2 archive has-room
+        3 archive full";
     let said = stage.play(script, &["hello", "audit"]);
-    assert_eq!(said, "1 pages < archive full\n3 pages < archive has room\n4 pages < archive full");
-    let hello = stage.desk.handle(Event::PageOpened { page: 2, officer: "bek".to_owned() }, at(5.0));
+    assert_eq!(said, "1 pages < archive full\n2 pages < archive has room\n3 pages < archive full");
+    let hello = stage.desk.handle(Event::PageOpened { page: 2, officer: "bek".to_owned() }, at(3.5));
     let greets = |effect: &Effect| matches!(effect, Effect::ToPage { message, .. } if matches!(message, ToPage::Hello { archive_full: true, .. }));
     assert!(hello.iter().any(greets), "{hello:?}");
 }
