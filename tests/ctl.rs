@@ -293,6 +293,80 @@ async fn every_exit_code_is_in_the_help_and_in_the_man_page() {
     assert!(!out.contains("generate") && !page.contains("generate("), "it is for packages, not for people");
 }
 
+/// What bash offers for the last of these words.
+fn bash_offers(completions: &Path, words: &[&str]) -> Vec<String> {
+    let script = format!(
+        "source {}; COMP_WORDS=({words}); COMP_CWORD={last}; COMP_LINE='{words}'; COMP_POINT=${{#COMP_LINE}}; \
+         complete=$(complete -p sos-ctl); complete=${{complete##*-F }}; ${{complete%% *}} sos-ctl '{word}' '{before}'; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        completions.display(),
+        words = words.join(" "),
+        last = words.len() - 1,
+        word = words[words.len() - 1],
+        before = words[words.len() - 2],
+    );
+    let (code, out, err) = run("bash", &["--norc", "-c", &script]);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{script}");
+    out.split_whitespace().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn shells_offer_the_keys_and_the_parts_that_are_tested() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    assert_eq!(ctl(&["generate", text(dir.path())]).await.0, Some(0));
+    let bash = dir.path().join("completions/bash/sos-ctl.bash");
+    for command in ["get", "set", "unset"] {
+        let keys = bash_offers(&bash, &["sos-ctl", "config", command, "media.f"]);
+        assert_eq!(keys, ["media.fps"], "config {command}");
+    }
+    let second = bash_offers(&bash, &["sos-ctl", "config", "set", "media.fps", "10", "place.na"]);
+    assert_eq!(second, ["place.name"]);
+    let all = bash_offers(&bash, &["sos-ctl", "config", "unset", ""]);
+    let missing: Vec<&str> =
+        sos::config::kiosk::KEYS.iter().map(|key| key.name).filter(|key| !all.iter().any(|word| word == key)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert_eq!(bash_offers(&bash, &["sos-ctl", "selftest", "cam"]), ["camera"]);
+
+    let read = |file: &str| std::fs::read_to_string(dir.path().join("completions").join(file)).expect("a file");
+    let (zsh, fish) = (read("zsh/_sos-ctl"), read("fish/sos-ctl.fish"));
+    assert!(zsh.contains("media.fps\\:"), "zsh");
+    for line in [
+        "-n \"__fish_sos_ctl_using_subcommand config; and __fish_seen_subcommand_from get\" -f -a \"media.fps\" -d 'Frames",
+        "-n \"__fish_sos_ctl_using_subcommand selftest\" -f -a \"camera\" -d '",
+    ] {
+        assert!(fish.contains(line), "{line}");
+    }
+    // An unknown key is still the command's own matter.
+    let (code, _, err) = ctl(&["config", "get", "media.fsp", "--file", "/nonexistent"]).await;
+    assert!(code == Some(4) && !err.contains("possible values"), "{err}");
+}
+
+#[test]
+fn a_fault_of_the_program_has_a_code_of_its_own() {
+    const BREAK: &str = "SOS_TEST_BREAK";
+    if std::env::var_os(BREAK).is_some() {
+        sos::ctl::end_on_own_fault();
+        panic!("expected 1, found 2");
+    }
+    let broken = Command::new(std::env::current_exe().expect("this test"))
+        .args(["a_fault_of_the_program_has_a_code_of_its_own", "--exact", "--nocapture"])
+        .env(BREAK, "")
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8(broken.stderr).expect("UTF-8");
+    assert_eq!(broken.status.code(), Some(1), "{told}");
+    assert!(told.contains("error: a fault of this program: ") && told.contains("expected 1, found 2"), "{told}");
+}
+
+#[test]
+fn where_nobody_hears_the_messages_the_code_is_the_same() {
+    let broken = Command::new(env!("CARGO_BIN_EXE_sos-ctl"))
+        .args(["--socket", "/nonexistent/s", "press"])
+        .stderr(std::fs::File::options().write(true).open("/dev/full").expect("a full device"))
+        .output()
+        .expect("it runs");
+    assert_eq!((broken.status.code(), broken.stdout.as_slice()), (Some(3), [].as_slice()), "nobody hears the message");
+}
+
 #[test]
 fn the_daemon_refuses_a_wrong_configuration_with_its_own_code() {
     let dir = tempfile::TempDir::new().expect("a directory");

@@ -16,6 +16,7 @@ use support::world::{KIOSK, Options, World};
 use support::{until, wall_us};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
+use tokio::time::timeout;
 
 /// A minute for the echo, and a start or two.
 const UNDONE_WITHIN: Duration = Duration::from_secs(90);
@@ -102,9 +103,17 @@ async fn a_change_is_proved_by_the_centre_and_a_wrong_one_undone_though_the_sess
     let mut said = BufReader::new(session.stderr.take().context("piped")?).lines();
     while !said.next_line().await?.context("it ended")?.contains("on trial") {}
     world.kiosk.kill().await?;
-    session.kill().await?;
     world.restart_kiosk().await?;
     ensure!(std::fs::read_to_string(&file)? == right, "the old file counts again");
+    // The session that waits for the outcome is told, and ends with the code of a change that was undone.
+    let ended = timeout(SOON, session.wait()).await??.code();
+    let mut last = Vec::new();
+    while let Some(line) = said.next_line().await? {
+        last.push(line);
+    }
+    let why = "error: the change was undone: the daemon ended before the centre's echo came";
+    let told = last.iter().any(|line| line == why);
+    ensure!(ended == Some(8) && told, "{ended:?} {last:?}");
     world.stop().await
 }
 

@@ -85,6 +85,7 @@ async fn a_call_is_opened_and_closed_at_every_port() {
     kiosk.happens(Event::Stands { incident, standing: Standing::Answered, verdict: None }).await;
     kiosk.until(|told| matches!(told, Told::KeptAcknowledged(id) if id == incident).then_some(())).await;
     kiosk.until(|told| matches!(told, Told::Voice(true)).then_some(())).await;
+    assert!(matches!(kiosk.told().await, Told::Hush(Prompt::Calling)), "the officer speaks alone");
     kiosk.happens(Event::KeyFrameWanted).await;
     kiosk.until(|told| matches!(told, Told::KeyFrame).then_some(())).await;
     kiosk.happens(Event::VoiceHeard).await;

@@ -168,6 +168,7 @@ fn say(effect: &Effect) -> String {
         Effect::Output { output, on } => format!("{} {}", output.name(), if *on { "on" } else { "off" }),
         Effect::Beat => "beat".to_owned(),
         Effect::Speak(prompt) => format!("say {prompt:?}"),
+        Effect::Hush(prompt) => format!("hush {prompt:?}"),
         Effect::OpenGate => "open gate".to_owned(),
         Effect::CloseGate => "close gate".to_owned(),
         Effect::HangUp => "hang up".to_owned(),
@@ -263,7 +264,7 @@ fn a_whole_call() {
              1.001s: note Sent
              1.004s: note Kept
              1.02s: Sent on, keep-acked A, note Acknowledged
-             5s: Answered on, voice open, note Connected
+             5s: Answered on, voice open, note Connected, hush Calling
              5.1s: note FirstSoundDown
              6s: key frame
              30s: {CLOSING} Some(Prank), report A closed, say Closed
@@ -318,7 +319,7 @@ fn any_standing_means_that_the_centre_has_it() {
     expect(
         &format!("{UP} 0s press; 0.1s stands A answered; 10s acked A answered"),
         "0s: Sent blinks, alarm A #1 presses 1, open gate, record A, keep A, say Calling, note Edge
-         0.1s: Sent on, keep-acked A, note Acknowledged, Answered on, voice open, note Connected",
+         0.1s: Sent on, keep-acked A, note Acknowledged, Answered on, voice open, note Connected, hush Calling",
     );
 }
 
@@ -386,7 +387,7 @@ fn on_hold_and_back() {
     let told = play(&format!(
         "{UP} 0s press; 0s acked A; 5s stands A answered; 9s stands A onhold; 9.1s stands A onhold; 12s stands A answered"
     ));
-    assert!(told.ends_with("9s: voice closed, say OnHold\n12s: voice open"), "{told}");
+    assert!(told.ends_with("9s: voice closed, say OnHold\n12s: voice open, hush Calling"), "{told}");
 }
 
 #[test]
@@ -449,7 +450,7 @@ fn a_restored_incident_goes_on_without_a_press() {
          0.1s: alarm A #2 presses 2
          0.2s: alarm A #3 presses 2
          0.3s: open gate
-         0.4s: Sent on, keep-acked A, note Acknowledged, Answered on, voice open, note Connected",
+         0.4s: Sent on, keep-acked A, note Acknowledged, Answered on, voice open, note Connected, hush Calling",
     );
 }
 
@@ -623,7 +624,7 @@ fn an_officer_switches_what_is_fitted_in_the_open_incident_and_the_close_switche
             "1s: beat
              2s: Sent blinks, alarm A #1 presses 1, open gate, record A, keep A, say Calling, note Edge
              2s: Sent on, keep-acked A, note Acknowledged
-             3s: Answered on, voice open, note Connected
+             3s: Answered on, voice open, note Connected, hush Calling
              4s: strobe on
              4.01s: beat
              5s: beat

@@ -3,10 +3,12 @@
 
 mod media_support;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use media_support::{BOUND, Kiosk, Officer, rms, settings, tone, tool, until};
 use sos::adapter::media::gate::begins_key_frame;
+use sos::adapter::media::prompts::PromptFiles;
 use sos::adapter::media::synth::TEST_PITCH;
 use sos::adapter::media::{CameraSource, MediaSettings, MicrophoneSource, Speaker};
 use sos::kiosk::ports::{LivePacket, Media, Medium};
@@ -157,11 +159,7 @@ fn the_loudspeaker_file_has_prompt_and_voice_and_can_be_read_while_it_grows() {
     kiosk.media.open_voice(true);
     let officer = Officer::speak(&kiosk.media, 1500);
     kiosk.expect("the officer's first sound", voice_heard);
-    let samples = || -> Vec<f64> {
-        let bytes = std::fs::read(&file).unwrap_or_default();
-        let samples = bytes.get(44..).unwrap_or_default().chunks_exact(2);
-        samples.map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0).collect()
-    };
+    let samples = || played(&file);
     until("two seconds in the file", || samples().len() > 96_000);
     let heard = samples();
     let second = &heard[heard.len() - 24_000..];
@@ -178,6 +176,42 @@ fn the_loudspeaker_file_has_prompt_and_voice_and_can_be_read_while_it_grows() {
     drop(kiosk);
     // An ordinary reader takes the file.
     tool("ffmpeg", &["-v", "error", "-i", file.to_str().unwrap(), "-f", "null", "-"]);
+}
+
+/// What a loudspeaker's file holds so far, 1 is full scale.
+fn played(file: &Path) -> Vec<f64> {
+    let bytes = std::fs::read(file).unwrap_or_default();
+    let samples = bytes.get(44..).unwrap_or_default().chunks_exact(2);
+    samples.map(|pair| f64::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0).collect()
+}
+
+#[test]
+fn a_sentence_that_is_broken_off_dies_away_and_another_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("speaker.wav");
+    std::fs::create_dir(dir.path().join("ru")).unwrap();
+    for (name, hertz, seconds) in [("calling", 440, 60), ("closed", 900, 1)] {
+        let (sine, to) =
+            (format!("sine=frequency={hertz}:sample_rate=48000:duration={seconds}"), format!("ru/{name}.wav"));
+        tool("ffmpeg", &["-v", "error", "-f", "lavfi", "-i", &sine, dir.path().join(to).to_str().unwrap()]);
+    }
+    let prompts = PromptFiles { dirs: vec![dir.path().to_owned()], languages: vec!["ru".to_owned()] };
+    let kiosk = Kiosk::start(MediaSettings { speaker: Speaker::File(file.clone()), prompts, ..settings() });
+    kiosk.media.prompt(Prompt::Calling);
+    until("the sentence", || played(&file).chunks_exact(4800).any(|piece| tone(piece, 440.0) > 0.1));
+    kiosk.media.hush(Prompt::Closed);
+    kiosk.media.prompt(Prompt::Closed);
+    kiosk.media.hush(Prompt::Calling);
+    // Each tenth of a second on its own: the sentence dies away within one, and the next begins behind it.
+    let quiet = |piece: &[f64]| tone(piece, 440.0) < 0.005;
+    until("the other sentence, and silence", || {
+        let heard = played(&file);
+        heard.len() > 9600 && heard[heard.len() - 4800..].iter().all(|sample| *sample == 0.0)
+    });
+    let heard = played(&file);
+    let last = heard.chunks_exact(4800).rposition(|piece| !quiet(piece)).unwrap();
+    let next = heard.chunks_exact(4800).position(|piece| tone(piece, 900.0) > 0.1).unwrap();
+    assert!(next.abs_diff(last) <= 1, "the sentence ends in tenth {last}, the next begins in {next}");
 }
 
 #[test]

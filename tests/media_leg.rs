@@ -51,6 +51,7 @@ impl Media for NoMedia {
     fn voice(&self, _: Bytes) {}
     fn open_voice(&self, _: bool) {}
     fn prompt(&self, _: Prompt) {}
+    fn hush(&self, _: Prompt) {}
     fn start_recording(&self, _: IncidentId, _: Duration) {}
     fn stop_recording(&self, _: IncidentId) {}
     fn health(&self) -> MediaHealth {

@@ -84,8 +84,8 @@ async fn level_and_delay_are_measured_kept_by_full_tests_and_a_fall_below_the_tr
     assert_eq!(place.told(), Event::FaultCleared(FaultKind::SoundPathBroken));
     let Trend(kept) = place.trend();
     let [Measure { level_db, delay_ms, .. }] = kept[..] else { panic!("one full test, one measure: {kept:?}") };
-    assert!((level_db + 20.0).abs() < 1.5, "{level_db} dB");
-    assert!((delay_ms - 80.0).abs() < 30.0, "{delay_ms} ms: the air's 80 and how late a thread is");
+    assert!((level_db + 20.0).abs() < 0.5, "{level_db} dB");
+    assert!((delay_ms - 80.0).abs() < 1.0, "{delay_ms} ms: the air's 80, however late a thread is");
 
     assert_eq!(place.run(How::Asked).await.outcome, TestOutcome::Passed);
     assert_eq!(place.trend().0.len(), 1, "who asks adds nothing to the trend");

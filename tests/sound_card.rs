@@ -9,6 +9,8 @@ mod sound_world;
 use std::time::{Duration, Instant};
 
 use media_support::{Kiosk, Officer, cleared, listen, raised, tone, until};
+use sos::adapter::media::card::{Card, CardSettings, Way};
+use sos::adapter::media::clock::Timeline;
 use sos::adapter::media::loudness::LoudnessSettings;
 use sos::kiosk::ports::{Chirped, Media, Medium};
 use sos::machine::Event;
@@ -274,6 +276,10 @@ fn a_card_that_is_lost_in_a_call_costs_its_sound_alone() {
         drop(officer);
         let last = kiosk.store.count(incident) - 1;
         let [person, said] = listen(&kiosk.store.file(incident, last));
+        let begins = said.chunks_exact(4800).position(|piece| tone(piece, 800.0) > 0.3).unwrap();
+        let missing: Vec<usize> =
+            (begins..said.len() / 4800).filter(|n| tone(&said[n * 4800..(n + 1) * 4800], 800.0) < 0.2).collect();
+        assert!(missing.len() < 5, "the officer is recorded without a loudspeaker too; not in tenths {missing:?}");
         let end = |samples: &[f64], hertz| tone(&samples[samples.len() - 72_000..samples.len() - 24_000], hertz);
         assert!(end(&person, 1000.0) > 0.25, "the person after it: {:.3}", end(&person, 1000.0));
         assert!(end(&said, 800.0) > 0.25, "the officer after it: {:.3}", end(&said, 800.0));
@@ -281,6 +287,60 @@ fn a_card_that_is_lost_in_a_call_costs_its_sound_alone() {
         let stamps: Vec<u32> = pictures.map(|packet| packet.timestamp).collect();
         let longest = stamps.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).max().unwrap();
         assert!(longest < 90_000 / 4, "the picture stood for {longest} ticks of 90 kHz");
+    });
+}
+
+#[test]
+fn a_card_of_another_rate_is_converted_both_ways() {
+    inside("a_card_of_another_rate_is_converted_both_ways", |world| {
+        let mut settings = on_the_card();
+        settings.card.as_mut().unwrap().name = "of44".to_owned();
+        let _playing = world.play(&sine(1000.0, 0.3, 60.0));
+        let mut kiosk = Kiosk::start(settings);
+        until("the tone", || kiosk.media.health().mic_dbfs.is_some_and(|level| level > -15.0));
+        let recording = world.record();
+        kiosk.media.open_voice(true);
+        let _officer = Officer::speak(&kiosk.media, 800);
+        let begins = |samples: &[f64]| samples.iter().position(|sample| sample.abs() > 0.05);
+        until("six seconds of the officer at the ear", || {
+            let samples = recording.heard();
+            begins(&samples).is_some_and(|at| samples.len() > at + 6 * 48_000)
+        });
+        let samples = recording.heard();
+        let at = begins(&samples).unwrap();
+        each_piece(&samples[at + 4 * 48_000..at + 6 * 48_000 - 4800], 800.0, 0.4);
+        let incident = IncidentId::fresh();
+        kiosk.media.start_recording(incident, Duration::from_secs(1));
+        until("fragments", || kiosk.store.count(incident) > 6);
+        kiosk.media.stop_recording(incident);
+        kiosk.expect("the seal", |event| matches!(event, Event::RecordingSealed { .. }).then_some(()));
+        let [person, _] = listen(&kiosk.store.file(incident, 5));
+        each_piece(&person[24_000..person.len() - 9600], 1000.0, 0.3);
+    });
+}
+
+#[test]
+fn a_loudspeaker_that_comes_after_the_microphone_is_the_cancellers_reference() {
+    inside("a_loudspeaker_that_comes_after_the_microphone_is_the_cancellers_reference", |world| {
+        gstreamer::init().unwrap();
+        let settings = CardSettings { name: "parted".to_owned(), ..on_the_card().card.unwrap() };
+        let card = Card::start(settings, Timeline::begin(), || true).unwrap();
+        let (to, blocks) = std::sync::mpsc::sync_channel(100_000);
+        card.on_block(move |way, number, _| _ = to.try_send((way, number)));
+        let wait = |wanted: Way, count: usize| {
+            let next = || blocks.recv_timeout(SOON).expect("the card goes on");
+            std::iter::repeat_with(next).filter(|(way, _)| *way == wanted).nth(count).unwrap().1
+        };
+        wait(Way::In, 100);
+        let mut beside = world.beside();
+        beside.plug();
+        wait(Way::Out, 200);
+        // Played before it is heard, and no more than waits in the two buffers.
+        for _ in 0..50 {
+            let (heard, played) = (wait(Way::In, 0), wait(Way::Out, 0));
+            let ahead = played.cast_signed() - heard.cast_signed();
+            assert!((0..40).contains(&ahead), "block {played} is given to the loudspeaker, {heard} heard");
+        }
     });
 }
 

@@ -17,13 +17,14 @@ use sos::ctl::{
 };
 
 fn main() -> ExitCode {
+    sos::ctl::end_on_own_fault();
     let cli = Cli::parse();
     match run(cli) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("error: {}", failure.message);
+            say(&format!("error: {}", failure.message));
             if let Some(hint) = &failure.hint {
-                eprintln!("hint: {hint}");
+                say(&format!("hint: {hint}"));
             }
             failure.exit.into()
         }
@@ -130,9 +131,9 @@ fn show_status(socket: &Path, file: Option<PathBuf>, as_json: bool) -> Result<Ex
     Ok(if status.reasons().is_empty() { Exit::Ok } else { Exit::NotWorking })
 }
 
-/// Messages go to stderr, data to stdout.
+/// Messages go to stderr, data to stdout. That nobody hears a message changes nothing of what is done.
 fn say(text: &str) {
-    eprintln!("{text}");
+    _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn data(text: &str) {

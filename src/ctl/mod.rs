@@ -18,6 +18,7 @@ pub mod status;
 pub mod support;
 pub mod watch;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::config::kiosk::KEYS;
@@ -30,6 +31,8 @@ use crate::control::Request;
 pub enum Exit {
     /// Done.
     Ok = 0,
+    /// A fault of the program.
+    Broken = 1,
     /// The command line was not understood.
     Usage = 2,
     /// The daemon cannot be reached.
@@ -58,6 +61,17 @@ impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
     }
+}
+
+/// A fault of the program itself ends it with a message and [`Exit::Broken`], whatever it was built like.
+pub fn end_on_own_fault() {
+    std::panic::set_hook(Box::new(|fault| {
+        let told =
+            format!("error: a fault of this program: {fault}\nhint: report it with the command and this message");
+        // Where nobody hears it, the code tells.
+        _ = writeln!(std::io::stderr(), "{told}");
+        std::process::exit(Exit::Broken as i32);
+    }));
 }
 
 /// A command that failed: what is said on stderr, and the exit code.

@@ -152,6 +152,9 @@ pub trait Media: Send + Sync {
     }
     /// Speaks a prompt, mixed with the call.
     fn prompt(&self, prompt: Prompt);
+
+    /// Breaks a prompt off, if it is under way or waits.
+    fn hush(&self, prompt: Prompt);
     /// Records `incident`, from `before` ago. Fragments go to the store; the outcome comes as events.
     fn start_recording(&self, incident: IncidentId, before: Duration);
     /// Ends the recording after the fragment under way.

@@ -250,6 +250,7 @@ impl Shell {
             Effect::Beat => self.beat(),
             Effect::Test(effect) => self.watchers.perform(effect, &self.parts),
             Effect::Speak(prompt) => self.parts.media.prompt(prompt),
+            Effect::Hush(prompt) => self.parts.media.hush(prompt),
             Effect::OpenGate => self.parts.media.open_gate(self.parts.leg.packets()),
             Effect::CloseGate => self.parts.media.close_gate(),
             Effect::HangUp => self.parts.leg.hang_up(),
@@ -333,13 +334,12 @@ impl Shell {
     fn beat(&mut self) {
         let heartbeat = self.heartbeat();
         let media = self.parts.media.health();
-        let uptime = self.clock.since_boot(Instant::now());
         let turns = Turns {
             panel: self.parts.panel.turn_age(),
             link: self.parts.link.loop_age(),
             media: self.parts.media.turn_age(),
         };
-        self.progress.report(stalled(uptime, media, turns, &heartbeat.faults));
+        self.progress.report(stalled(self.clock.since_boot(Instant::now()), media, turns, &heartbeat.faults));
         self.parts.link.say(Saying::Heartbeat(Box::new(heartbeat)));
     }
 

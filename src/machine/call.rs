@@ -3,7 +3,8 @@
 //! What a person sees and hears follows from the standing and the ways by one rule ([`Call::settle`]): yellow
 //! blinks until the centre has the alarm, then shines; green shines while an officer has it, and blinks while the
 //! officer's leg is missing; the gate is open while the leg is up; the voice is open while the standing is Answered.
-//! No sentence is spoken at Answered: the officer speaks then, and a prompt would talk over the first words.
+//! No sentence is spoken at Answered: the officer speaks then, and a prompt would talk over the first words. The one that
+//! says that help is being called is broken off.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -168,7 +169,11 @@ impl Call {
         self.alive(cx);
         self.settle(cx);
         match standing {
-            Standing::Answered => self.record(cx),
+            Standing::Answered => {
+                // Nobody is being called any more, and the officer is not to speak against it.
+                cx.out.push(Effect::Hush(Prompt::Calling));
+                self.record(cx);
+            }
             Standing::OnHold => cx.out.push(Effect::Speak(Prompt::OnHold)),
             // The officer has gone without a close: the desk calls the next one.
             Standing::Waiting => cx.out.push(Effect::Speak(Prompt::Calling)),

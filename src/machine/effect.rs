@@ -67,6 +67,8 @@ pub enum Effect {
     Beat,
     /// Speak.
     Speak(Prompt),
+    /// Break off a sentence, and what waits of it.
+    Hush(Prompt),
     /// Open the gate for live picture and sound to the centre, and force a key frame.
     OpenGate,
     /// Close it. The leg stays: a gate that closes because a leg was lost must not end the dialling of the next.

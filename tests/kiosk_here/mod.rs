@@ -43,6 +43,7 @@ pub enum Told {
     Recording(IncidentId, Duration),
     RecordingStopped(IncidentId),
     Prompt(Prompt),
+    Hush(Prompt),
     Gate(bool),
     Voice(bool),
     KeyFrame,
@@ -95,6 +96,9 @@ impl Media for Ports {
     }
     fn prompt(&self, prompt: Prompt) {
         self.tell(Told::Prompt(prompt));
+    }
+    fn hush(&self, prompt: Prompt) {
+        self.tell(Told::Hush(prompt));
     }
     fn start_recording(&self, incident: IncidentId, before: Duration) {
         self.tell(Told::Recording(incident, before));

@@ -17,6 +17,7 @@ use sos::adapter::media::loudness::LoudnessSettings;
 use sos::adapter::media::{MediaSettings, MicrophoneSource, Speaker};
 
 const INSIDE: &str = "SOS_SOUND_WORLD";
+const BESIDE: &str = "beside";
 
 /// Runs a test inside a sound world of its own; `name` is the test's own.
 pub fn inside(name: &str, test: impl FnOnce(&mut World)) {
@@ -56,10 +57,28 @@ impl World {
         text += &device("pcm", "mouth", "microphone");
         text += &device("pcm", "ear", "speaker.monitor");
         text += &device("ctl", "kiosk", "speaker");
+        // A card of 44.1 kHz alone, both directions: without ALSA's converter this is all it offers.
+        for (name, slave) in [("out44", "out"), ("in44", "in")] {
+            text += &format!("pcm.{name} {{ type plug slave {{ pcm \"{slave}\" rate 44100 }} }}\n");
+        }
+        text += "pcm.of44 { type asym playback.pcm out44 capture.pcm in44 }\n";
+        // A card whose loudspeaker is a world of its own: it can come later.
+        let beside = dir.join(BESIDE).join("pulse.socket");
+        text += &format!(
+            "pcm.parted {{ type asym capture.pcm in playback.pcm {{ type pulse server \"unix:{}\" }} }}\n",
+            beside.display()
+        );
         // A card whose samples are not whole numbers.
         text += "pcm.unfit { type lfloat slave { pcm \"null\" format S16_LE } }\n";
         std::fs::write(dir.join("asound.conf"), text).unwrap();
         Self { dir: dir.to_owned(), server: None }
+    }
+
+    /// The world with the loudspeaker of the card `parted`; nothing is plugged in yet.
+    pub fn beside(&self) -> Self {
+        let dir = self.dir.join(BESIDE);
+        std::fs::create_dir_all(&dir).unwrap();
+        Self { dir, server: None }
     }
 
     /// What a program that is to see this card needs in its environment.

@@ -97,6 +97,8 @@ pub struct Hub {
     picture: Mutex<Option<PictureTrack>>,
     encoder: Mutex<Option<Encoder>>,
     progress: [AtomicU64; PARTS.len()],
+    /// When the card's loudspeaker last took a period.
+    played: AtomicU64,
     /// When the supervisor last turned.
     supervised: AtomicU64,
     fed: AtomicU64,
@@ -153,6 +155,7 @@ impl Hub {
             picture: Mutex::new(picture),
             encoder: Mutex::new(None),
             progress: Default::default(),
+            played: AtomicU64::new(0),
             supervised: AtomicU64::new(0),
             fed: AtomicU64::new(0),
             camera: Mutex::default(),
@@ -162,6 +165,18 @@ impl Hub {
     /// A part has done its work once more.
     pub fn progressed(&self, part: Part) {
         self.progress[part as usize].store(self.timeline.now().max(1), Ordering::Relaxed);
+    }
+
+    /// The card's loudspeaker took a period.
+    pub fn card_played(&self) {
+        self.played.store(self.timeline.now().max(1), Ordering::Relaxed);
+    }
+
+    /// How long ago the card's loudspeaker last took a period; `None` before the first.
+    #[must_use]
+    pub fn card_played_age(&self) -> Option<Duration> {
+        let at = self.played.load(Ordering::Relaxed);
+        (at > 0).then(|| Duration::from_nanos(self.timeline.now().saturating_sub(at)))
     }
 
     /// The supervisor turns once more.

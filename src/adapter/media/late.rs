@@ -232,6 +232,10 @@ impl Media for LateMedia {
         self.order(|media| media.prompt(prompt), |orders| orders.prompt = Some(prompt));
     }
 
+    fn hush(&self, prompt: Prompt) {
+        self.order(|media| media.hush(prompt), |orders| _ = orders.prompt.take_if(|said| *said == prompt));
+    }
+
     fn start_recording(&self, incident: IncidentId, before: Duration) {
         let later = |orders: &mut Orders| orders.recording = Some((incident, before));
         self.order(|media| media.start_recording(incident, before), later);

@@ -336,6 +336,10 @@ impl Media for MediaAdapter {
         self.hub.prompts.say(prompt);
     }
 
+    fn hush(&self, prompt: Prompt) {
+        self.hub.prompts.hush(prompt);
+    }
+
     fn start_recording(&self, incident: IncidentId, before: Duration) {
         self.hub.sound_path.stop(NEEDED);
         if !self.hub.start_recording(incident, before) {

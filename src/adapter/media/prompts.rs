@@ -29,6 +29,8 @@ const BETWEEN: usize = RATE as usize * 35 / 100;
 const DUCKED: f32 = 0.126;
 /// Samples from full to ducked and back (30 ms): no click.
 const RAMP: f32 = 1440.0;
+/// Samples in which a sentence that is broken off dies away (80 ms).
+const FADE: usize = 3840;
 
 /// Where the sentences are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,8 +53,38 @@ pub struct Prompts {
 
 #[derive(Debug)]
 struct Saying {
-    queue: VecDeque<(Clip, usize)>,
+    queue: VecDeque<Said>,
     gain: f32,
+}
+
+/// A sentence under way, or waiting.
+#[derive(Debug)]
+struct Said {
+    prompt: Prompt,
+    clip: Clip,
+    /// Samples said.
+    position: usize,
+    /// Samples until it has died away, once it is broken off.
+    fades: Option<usize>,
+}
+
+impl Said {
+    fn rest(&self) -> usize {
+        let rest = self.clip.len() - self.position;
+        self.fades.map_or(rest, |fades| fades.min(rest))
+    }
+
+    /// Says the next samples, no more than [`Said::rest`].
+    fn fill(&mut self, out: &mut [i16]) {
+        out.copy_from_slice(&self.clip[self.position..self.position + out.len()]);
+        self.position += out.len();
+        if let Some(fades) = &mut self.fades {
+            for sample in out {
+                *sample = (f32::from(*sample) * *fades as f32 / FADE as f32) as i16;
+                *fades -= 1;
+            }
+        }
+    }
 }
 
 impl Prompts {
@@ -84,7 +116,16 @@ impl Prompts {
         let Some((_, clip)) = self.clips.iter().find(|(known, _)| *known == prompt) else { return };
         let mut saying = lock(&self.saying);
         if saying.queue.len() < MOST_WAITING {
-            saying.queue.push_back((Arc::clone(clip), 0));
+            saying.queue.push_back(Said { prompt, clip: Arc::clone(clip), position: 0, fades: None });
+        }
+    }
+
+    /// Breaks a sentence off: what is under way dies away quickly, what waits is not said.
+    pub fn hush(&self, prompt: Prompt) {
+        let queue = &mut lock(&self.saying).queue;
+        queue.retain(|said| said.prompt != prompt || said.position > 0);
+        if let Some(said) = queue.front_mut().filter(|said| said.prompt == prompt) {
+            said.fades.get_or_insert(FADE);
         }
     }
 
@@ -96,13 +137,12 @@ impl Prompts {
         let Saying { queue, gain } = &mut *saying;
         let mut filled = 0;
         while filled < out.len()
-            && let Some((clip, position)) = queue.front_mut()
+            && let Some(said) = queue.front_mut()
         {
-            let count = (clip.len() - *position).min(out.len() - filled);
-            out[filled..filled + count].copy_from_slice(&clip[*position..*position + count]);
-            *position += count;
+            let count = said.rest().min(out.len() - filled);
+            said.fill(&mut out[filled..filled + count]);
             filled += count;
-            if *position == clip.len() {
+            if said.rest() == 0 {
                 queue.pop_front();
             }
         }
@@ -217,6 +257,28 @@ mod tests {
         assert_eq!(prompts.missing(), Some(missing));
         prompts.say(Prompt::OnHold);
         assert!(blocks(&prompts, 30, false).iter().any(|peak| *peak > 1000), "a chime where there is no file");
+    }
+
+    #[test]
+    fn a_sentence_that_is_broken_off_is_silent_within_a_tenth_of_a_second_and_the_others_are_said() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, level) in [("calling", 10_000), ("closed", 2000)] {
+            wav(&dir.path().join(format!("ru/{name}.wav")), level, 480 * 100);
+        }
+        let files = PromptFiles { dirs: vec![dir.path().to_owned()], languages: vec!["ru".to_owned()] };
+        let prompts = Prompts::load(&files);
+        [Prompt::Calling, Prompt::Calling, Prompt::Closed, Prompt::Calling]
+            .iter()
+            .for_each(|prompt| prompts.say(*prompt));
+        assert_eq!(blocks(&prompts, 5, false), [10_000; 5]);
+        prompts.hush(Prompt::Calling);
+        let peaks = blocks(&prompts, 9, false);
+        assert!(peaks[..8].is_sorted_by(|a, b| a > b) && peaks[7] > 0 && peaks[8] == 2000, "{peaks:?}");
+        assert_eq!(blocks(&prompts, 110, false).iter().filter(|peak| **peak == 2000).count(), 99, "said whole");
+        assert_eq!(blocks(&prompts, 10, false), [0; 10], "what waited is not said");
+        prompts.say(Prompt::Closed);
+        prompts.hush(Prompt::Calling);
+        assert_eq!(blocks(&prompts, 5, false), [2000; 5], "only the one that is meant");
     }
 
     #[test]

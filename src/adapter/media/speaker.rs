@@ -88,16 +88,13 @@ pub fn build(settings: &MediaSettings, hub: &Arc<Hub>, input: &VoiceInput) -> Re
     Ok(Built::new(pipeline))
 }
 
-/// The card takes what leaves; only what it took is progress.
+/// The card takes what leaves. One that is lost stops nothing here: what the officer says is recorded all the same.
 fn to_card(hub: &Arc<Hub>) -> Result<(), MediaError> {
     let card = hub.card.get().ok_or_else(|| MediaError::Pipeline { why: "no sound card is configured".into() })?;
-    if let Some(why) = card.trouble(Way::Out) {
-        return Err(MediaError::Card { why });
-    }
     let played = Arc::downgrade(hub);
     card.on_played(move || {
         if let Some(hub) = played.upgrade() {
-            hub.progressed(Part::Speaker);
+            hub.card_played();
         }
     });
     Ok(())
@@ -105,26 +102,30 @@ fn to_card(hub: &Arc<Hub>) -> Result<(), MediaError> {
 
 /// A block leaves at its time. It is heard at once, or when the card plays it.
 fn leave(hub: &Hub, sample: &gst::Sample, file: Option<&mut Recorder>, to_card: bool) {
-    let (Some(at), Some(buffer)) = (running_time(sample), sample.buffer()) else { return };
+    let (Some(leaves), Some(buffer)) = (running_time(sample), sample.buffer()) else { return };
     let now = hub.timeline.now();
     // The voice's own time.
-    let at = at.saturating_sub(DELAY);
+    let at = leaves.saturating_sub(DELAY);
     let Ok(map) = buffer.map_readable() else { return };
     let samples: Vec<i16> = pcm::from_bytes(&map).collect();
-    let mut waits = 0;
+    let (mut waits, mut sounds) = (0, true);
+    hub.progressed(Part::Speaker);
     if let Some(card) = hub.card.get().filter(|_| to_card) {
         card.play(&samples);
-        waits = card.delay();
+        (waits, sounds) = (card.delay(), card.trouble(Way::Out).is_none());
     } else {
-        hub.progressed(Part::Speaker);
-        hub.sound_path.played(now, &samples);
+        // A simulated loudspeaker plays by the time line, not when a late thread gets to it: by that its blocks would lie
+        // apart and upon each other.
+        hub.sound_path.played(leaves, &samples);
         if let Some(air) = &hub.air {
-            air.played(now, &samples);
+            air.played(leaves, &samples);
         }
     }
     hub.speaker_delay.store(now.saturating_sub(at) + waits, Ordering::Relaxed);
     let length = buffer.duration().map_or(0, gst::ClockTime::nseconds);
-    if hub.voice.played((at + length).saturating_sub(waits)) {
+    if !sounds {
+        hub.voice.unheard();
+    } else if hub.voice.played((at + length).saturating_sub(waits)) {
         let heard = Stamped { at: hub.timeline.instant(now), event: Event::VoiceHeard };
         if hub.inbox.try_send(heard).is_err() {
             warn!("the inbox is full: the officer's first sound is not timed");

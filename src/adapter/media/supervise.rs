@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::card::Way;
 use super::hub::{Hub, PARTS, Part};
 use super::speaker::VoiceInput;
-use super::{MediaError, MediaSettings, join_within, lock, picture, pipeline, report, sound, speaker};
+use super::{MediaError, MediaSettings, Speaker, join_within, lock, picture, pipeline, report, sound, speaker};
 use crate::machine::Event;
 use crate::wire::up::{Fault, FaultKind};
 
@@ -127,6 +127,16 @@ impl Slot {
         }
     }
 
+    /// It does not work; told once.
+    fn lose(&mut self, hub: &Hub, why: String) {
+        if self.fault.is_none() {
+            warn!(part = ?self.part, why, "lost");
+            self.told = true;
+            report(&hub.inbox, Event::FaultRaised(Fault { kind: self.kind(), detail: why.clone() }));
+        }
+        self.fault = Some(why);
+    }
+
     fn kind(&self) -> FaultKind {
         match self.part {
             Part::Picture => FaultKind::CameraLost,
@@ -172,6 +182,7 @@ impl Worker {
 
     fn look(&mut self, index: usize) {
         let may_build = self.may_build();
+        let mute = self.mute(index);
         let slot = &mut self.slots[index];
         let progress = self.hub.last_progress(slot.part);
         match &slot.state {
@@ -187,6 +198,10 @@ impl Worker {
                     let why = self.card_trouble(index);
                     let why = why.unwrap_or_else(|| format!("nothing for {} ms", idle.as_millis()));
                     self.break_down(index, why);
+                } else if let Some(mute) = mute {
+                    if let Some(why) = mute {
+                        self.slots[index].lose(&self.hub, why);
+                    }
                 } else if works && (slot.fault.take().is_some() || !slot.told) {
                     slot.told = true;
                     info!(part = ?slot.part, "works");
@@ -222,12 +237,24 @@ impl Worker {
 
     /// What the sound card says of a part that rests on it.
     fn card_trouble(&self, index: usize) -> Option<String> {
-        let way = match self.slots[index].part {
-            Part::Microphone => Way::In,
-            Part::Speaker => Way::Out,
-            Part::Picture | Part::Track => return None,
-        };
-        self.hub.card.get()?.trouble(way)
+        match self.slots[index].part {
+            Part::Microphone => self.hub.card.get()?.trouble(Way::In),
+            Part::Picture | Part::Speaker | Part::Track => None,
+        }
+    }
+
+    /// Whether the card's loudspeaker does not play, and why, once that is known. The part itself goes on: it records
+    /// the officer.
+    fn mute(&self, index: usize) -> Option<Option<String>> {
+        if self.slots[index].part != Part::Speaker || self.settings.speaker != Speaker::Card {
+            return None;
+        }
+        let trouble = self.hub.card.get().and_then(|card| card.trouble(Way::Out));
+        match (trouble, self.hub.card_played_age()) {
+            (Some(why), _) => Some(Some(why)),
+            (None, None) => Some(None),
+            (None, Some(age)) => (age > STALLED).then(|| Some(format!("nothing for {} ms", age.as_millis()))),
+        }
     }
 
     fn bring_up(&mut self, index: usize) {
@@ -328,12 +355,7 @@ impl Worker {
         if slot.part == Part::Picture {
             self.hub.set_encoder(None);
         }
-        if slot.fault.is_none() {
-            warn!(part = ?slot.part, why, "lost");
-            slot.told = true;
-            report(&self.hub.inbox, Event::FaultRaised(Fault { kind: slot.kind(), detail: why.clone() }));
-        }
-        slot.fault = Some(why);
+        slot.lose(&self.hub, why);
     }
 }
 

@@ -136,6 +136,14 @@ impl Voice {
         }
     }
 
+    /// The loudspeaker is lost: the first sound is still to be heard.
+    pub fn unheard(&self) {
+        let mut state = lock(&self.state);
+        if let Heard::Coming(_) = state.heard {
+            state.heard = Heard::Waiting;
+        }
+    }
+
     /// Packets dropped: the way was closed, or they were no RTP.
     #[must_use]
     pub fn dropped(&self) -> u64 {
@@ -266,6 +274,21 @@ mod tests {
         assert_eq!(renumber(102).0, first.0 + 2);
         assert_eq!(renumber(101).0, first.0 + 1);
         assert_eq!(renumber(110), (first.0 + 10, first.1 + 9600));
+    }
+
+    #[test]
+    fn what_a_lost_loudspeaker_swallows_was_not_heard() {
+        gstreamer::init().unwrap();
+        let voice = Voice::new(Timeline::begin());
+        voice.open(true);
+        voice.listen(10 * MS, &[1000; 480]);
+        voice.unheard();
+        assert!(!voice.played(1000 * MS));
+        voice.listen(2000 * MS, &[1000; 480]);
+        assert!(voice.played(2020 * MS) && !voice.played(2040 * MS), "once, when it is back");
+        voice.unheard();
+        voice.listen(3000 * MS, &[1000; 480]);
+        assert!(!voice.played(3020 * MS), "told already");
     }
 
     #[test]

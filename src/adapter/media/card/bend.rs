@@ -1,31 +1,58 @@
 //! Two clocks made one: a card's crystal and our time line differ by some parts in a million, which is a click
 //! every few minutes or a delay that grows for ever. So sound is bent, too slightly to be heard: [`Follow`] says by
-//! how much, [`Bend`] does it.
+//! how much, [`Bend`] does it. It also brings a card of another rate to ours and back.
 
 use std::f64::consts::PI;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-/// Samples either side of the one that is made.
+/// Samples either side of the one that is made, in the whole band.
 const HALF: usize = 16;
 /// Places between two samples for which the filter is worked out; between them it is interpolated.
 const PLACES: usize = 128;
 
-/// Kaiser-windowed sinc, one row for each place between two samples.
-static ROWS: LazyLock<Vec<[f32; HALF * 2]>> = LazyLock::new(|| {
-    (0..=PLACES)
-        .map(|place| {
+/// Kaiser-windowed sinc.
+#[derive(Debug)]
+struct Filter {
+    /// Samples either side of the one that is made.
+    half: usize,
+    /// One row for each place between two samples.
+    rows: Vec<Vec<f32>>,
+}
+
+/// Nothing is held back: in and out are as good as the same rate.
+static WHOLE: LazyLock<Arc<Filter>> = LazyLock::new(|| Arc::new(Filter::new(1.0)));
+
+impl Filter {
+    /// What lies in this share of the band passes.
+    fn new(share: f64) -> Self {
+        let half = (HALF as f64 / share).ceil();
+        let row = |place: usize| {
             let shift = place as f64 / PLACES as f64;
-            let mut row: [f64; HALF * 2] = std::array::from_fn(|tap| {
-                let x = tap as f64 - (HALF as f64 - 1.0) - shift;
-                let sinc = if x.abs() < 1e-9 { 1.0 } else { (PI * x).sin() / (PI * x) };
-                sinc * kaiser(x / HALF as f64)
-            });
+            let tap = |tap: usize| {
+                let x = tap as f64 - (half - 1.0) - shift;
+                let turn = PI * x * share;
+                let sinc = if x.abs() < 1e-9 { 1.0 } else { turn.sin() / turn };
+                sinc * kaiser(x / half)
+            };
+            let row: Vec<f64> = (0..half as usize * 2).map(tap).collect();
             let sum: f64 = row.iter().sum();
-            row.iter_mut().for_each(|tap| *tap /= sum);
-            row.map(|tap| tap as f32)
-        })
-        .collect()
-});
+            row.into_iter().map(|tap| (tap / sum) as f32).collect()
+        };
+        Self { half: half as usize, rows: (0..=PLACES).map(row).collect() }
+    }
+
+    /// The sample at a place between two of the lane's.
+    fn at(&self, lane: &[f32], position: f64) -> i16 {
+        let whole = position as usize;
+        let place = (position - whole as f64) * PLACES as f64;
+        let (row, between) = (place as usize, (place - place.floor()) as f32);
+        let Some(first) = (whole + 1).checked_sub(self.half) else { return 0 };
+        let Some(taps) = lane.get(first..first + self.half * 2) else { return 0 };
+        let (low, high) = (&self.rows[row], &self.rows[(row + 1).min(PLACES)]);
+        let sum: f32 = taps.iter().zip(low.iter().zip(high)).map(|(x, (a, b))| x * (a + (b - a) * between)).sum();
+        sum.round().clamp(-32768.0, 32767.0) as i16
+    }
+}
 
 /// Kaiser window with beta 9 over -1..1.
 fn kaiser(x: f64) -> f64 {
@@ -49,16 +76,28 @@ pub struct Bend<const N: usize> {
     lanes: [Vec<f32>; N],
     /// Where the next output sample lies in the lanes.
     position: f64,
+    filter: Arc<Filter>,
 }
 
 impl<const N: usize> Default for Bend<N> {
     fn default() -> Self {
-        // Silence before the first sample, as far as the filter looks back.
-        Self { lanes: std::array::from_fn(|_| vec![0.0; HALF]), position: HALF as f64 }
+        Self::through(Arc::clone(&WHOLE))
     }
 }
 
 impl<const N: usize> Bend<N> {
+    /// From one rate to another; what the slower one cannot carry is held back.
+    #[must_use]
+    pub fn between(from: u32, to: u32) -> Self {
+        Self::through(Arc::new(Filter::new((f64::from(to) / f64::from(from)).min(1.0))))
+    }
+
+    fn through(filter: Arc<Filter>) -> Self {
+        // Silence before the first sample, as far as the filter looks back.
+        let lanes = std::array::from_fn(|_| vec![0.0; filter.half]);
+        Self { lanes, position: filter.half as f64, filter }
+    }
+
     /// Takes in a block of each stream; all must be of one length.
     pub fn push(&mut self, blocks: [&[i16]; N]) {
         for (lane, block) in self.lanes.iter_mut().zip(blocks) {
@@ -75,7 +114,20 @@ impl<const N: usize> Bend<N> {
     /// Whether `count` samples can be read, `step` input samples for each.
     #[must_use]
     pub fn has(&self, count: usize, step: f64) -> bool {
-        self.position + step * count as f64 + HALF as f64 + 1.0 < self.lanes[0].len() as f64
+        self.lacks(count, step) == 0
+    }
+
+    /// How many input samples are still wanting before `count` can be read.
+    #[must_use]
+    pub fn lacks(&self, count: usize, step: f64) -> usize {
+        let past = self.position + step * count as f64 + self.filter.half as f64 + 1.0;
+        (past as usize + 1).saturating_sub(self.lanes[0].len())
+    }
+
+    /// How many samples can be read.
+    #[must_use]
+    pub fn ready(&self, step: f64) -> usize {
+        ((self.waiting() - self.filter.half as f64 - 1.0) / step).max(0.0) as usize
     }
 
     /// Forgets all but `keep` of what waits.
@@ -93,7 +145,7 @@ impl<const N: usize> Bend<N> {
         for (lane, out) in self.lanes.iter().zip(out) {
             read = self.position;
             for sample in out {
-                *sample = at(lane, read);
+                *sample = self.filter.at(lane, read);
                 read += step;
             }
         }
@@ -102,21 +154,10 @@ impl<const N: usize> Bend<N> {
     }
 
     fn forget(&mut self) {
-        let past = (self.position as usize).saturating_sub(HALF).min(self.lanes[0].len());
+        let past = (self.position as usize).saturating_sub(self.filter.half).min(self.lanes[0].len());
         self.lanes.iter_mut().for_each(|lane| drop(lane.drain(..past)));
         self.position -= past as f64;
     }
-}
-
-fn at(lane: &[f32], position: f64) -> i16 {
-    let whole = position as usize;
-    let place = (position - whole as f64) * PLACES as f64;
-    let (row, between) = (place as usize, (place - place.floor()) as f32);
-    let Some(first) = (whole + 1).checked_sub(HALF) else { return 0 };
-    let Some(taps) = lane.get(first..first + HALF * 2) else { return 0 };
-    let (low, high) = (&ROWS[row], &ROWS[(row + 1).min(PLACES)]);
-    let sum: f32 = taps.iter().zip(low.iter().zip(high)).map(|(x, (a, b))| x * (a + (b - a) * between)).sum();
-    sum.round().clamp(-32768.0, 32767.0) as i16
 }
 
 /// How much to bend, from how far the two clocks are apart: a loop of the second order, so that a constant
@@ -175,9 +216,14 @@ mod tests {
                 heard.extend(out);
             }
         }
-        // Best fit of the bent tone; what is left over is the filter's fault.
-        let w = 2.0 * PI * 3000.0 * step / 48_000.0;
-        let heard = &heard[4800..86_400];
+        let (level, clean) = best_fit(&heard[4800..86_400], 3000.0 * step / 48_000.0);
+        assert!((level - 10_000.0).abs() < 10.0 && clean > 60.0, "{level:.0}, {clean:.1} dB");
+    }
+
+    /// Amplitude of a tone of so many turns a sample, and how far all that is not the tone is below it, dB: the filter's
+    /// fault.
+    fn best_fit(heard: &[i16], turns: f64) -> (f64, f64) {
+        let w = 2.0 * PI * turns;
         let (mut re, mut im) = (0.0, 0.0);
         for (n, sample) in heard.iter().enumerate() {
             re += f64::from(*sample) * (w * n as f64).cos();
@@ -189,8 +235,36 @@ mod tests {
             .enumerate()
             .map(|(n, s)| (f64::from(*s) - re * (w * n as f64).cos() - im * (w * n as f64).sin()).powi(2))
             .sum();
-        let clean = 10.0 * (heard.len() as f64 * (re * re + im * im) / 2.0 / error).log10();
-        assert!(clean > 60.0, "{clean:.1} dB");
+        (re.hypot(im), 10.0 * (heard.len() as f64 * (re * re + im * im) / 2.0 / error).log10())
+    }
+
+    /// A tone through another rate, block by block; what comes out.
+    fn through(hertz: f64, from: u32, to: u32) -> Vec<i16> {
+        let (mut bend, step) = (Bend::<1>::between(from, to), f64::from(from) / f64::from(to));
+        let mut heard = Vec::new();
+        for block in 0..100 {
+            bend.push([&sine(hertz * 48_000.0 / f64::from(from), block * 441, 441)]);
+            let mut out = vec![0; bend.ready(step)];
+            bend.pull(step, [&mut out]);
+            heard.extend(out);
+        }
+        heard
+    }
+
+    #[test]
+    fn another_rate_leaves_a_tone_clean_and_what_it_cannot_carry_is_held_back() {
+        for (from, to) in [(44_100, 48_000), (48_000, 44_100), (16_000, 48_000), (48_000, 16_000), (48_000, 22_050)] {
+            let heard = through(3000.0, from, to);
+            let expected = 44_100.0 * f64::from(to) / f64::from(from);
+            assert!((heard.len() as f64 - expected).abs() < 200.0, "{from} to {to}: {}", heard.len());
+            let (level, clean) = best_fit(&heard[heard.len() / 4..], 3000.0 / f64::from(to));
+            assert!((level - 10_000.0).abs() < 100.0 && clean > 60.0, "{from} to {to}: {level:.0}, {clean:.1} dB");
+        }
+        for hertz in [13_000.0, 20_000.0] {
+            let folded = through(hertz, 48_000, 16_000);
+            let loudest = folded[1000..].iter().map(|sample| sample.abs()).max();
+            assert!(loudest < Some(10), "{hertz} Hz: {loudest:?} of 10000");
+        }
     }
 
     #[test]

@@ -45,6 +45,11 @@ impl Capture {
         }
     }
 
+    /// Samples that wait in the device.
+    pub fn waits(&self) -> Result<usize, Failed> {
+        Ok(self.pcm.available()?.unwrap_or(0))
+    }
+
     /// Gives out what can be given, in blocks that follow one another on the time line.
     pub fn give(
         &mut self,

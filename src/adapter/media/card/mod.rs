@@ -225,6 +225,8 @@ struct Worker {
     capture: Slot<Capture>,
     playback: Slot<Playback>,
     reference: Reference,
+    /// A direction began, or began anew: the reference is to be laid on the microphone once both run.
+    torn: bool,
     canceller: Canceller,
     loudness: Loudness,
 }
@@ -235,6 +237,7 @@ impl Worker {
             capture: Slot::new(settings.capture),
             playback: Slot::new(settings.playback),
             reference: Reference::default(),
+            torn: true,
             canceller: Canceller::new(&settings.echo),
             loudness: Loudness::new(settings.loudness),
             settings,
@@ -250,7 +253,6 @@ impl Worker {
             let heard = waited.and_then(|()| self.hear());
             if let Err(why) = spoke {
                 close(&mut self.playback, &self.shared, Way::Out, why);
-                self.reference = Reference::default();
             }
             if let Err(why) = heard {
                 close(&mut self.capture, &self.shared, Way::In, why);
@@ -274,6 +276,7 @@ impl Worker {
             }
         }
         if opened {
+            self.torn = true;
             info!(card = settings.name, "sound card opened");
             levels::set(settings);
         }
@@ -299,7 +302,7 @@ impl Worker {
             let filled = way.room()?;
             if filled.broken {
                 self.shared.breaks.fetch_add(1, Ordering::Relaxed);
-                self.reference = Reference::default();
+                self.torn = true;
             }
             if !filled.wants {
                 break;
@@ -309,6 +312,7 @@ impl Worker {
             self.loudness.play(&mut block);
             if !way.write(&block)? {
                 // It ran dry under our hands, or has less room than it said: the next round sees.
+                self.torn = true;
                 break;
             }
             if let Some(tap) = lock(&self.shared.tap).as_mut() {
@@ -326,10 +330,23 @@ impl Worker {
         stalled(*moved)
     }
 
+    /// Lays the reference on the microphone anew, if it is torn and both directions run.
+    fn lay(&mut self) -> Result<(), String> {
+        if let (true, Some(capture), Some(playback)) = (self.torn, self.capture.open(), self.playback.open()) {
+            if playback.running() {
+                self.reference.lay(playback.waits() / PERIOD, capture.waits()? / PERIOD);
+                self.torn = false;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes what the microphone has.
     fn hear(&mut self) -> Result<(), String> {
+        self.lay()?;
         let Slot::Open { way, moved, wait } = &mut self.capture else { return Ok(()) };
         let call_on = (self.shared.call_on)();
+        let breaks = self.shared.breaks.load(Ordering::Relaxed);
         let (mut raw, mut clean) = ([0; PERIOD], [0; PERIOD]);
         while way.read(&mut raw, &self.shared.breaks)? {
             *moved = Instant::now();
@@ -359,6 +376,7 @@ impl Worker {
                 }
             })?;
         }
+        self.torn |= breaks != self.shared.breaks.load(Ordering::Relaxed) || self.reference.is_torn();
         stalled(*moved)
     }
 }

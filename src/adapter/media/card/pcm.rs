@@ -1,9 +1,13 @@
 //! One direction of a sound card, through ALSA: opened, set up, read or written, never waited for beyond a bound.
+//!
+//! Whoever uses it counts in samples of 48 kHz. A card that has no such rate is converted here, block by block.
 
 use alsa::pcm::{Access, Format, HwParams, PCM};
 use alsa::{Direction, ValueOr};
+use tracing::info;
 
 use super::PERIOD;
+use super::bend::Bend;
 use crate::adapter::media::stereo::RATE;
 
 /// Errors as ALSA words them, with what was tried.
@@ -13,6 +17,10 @@ pub type Failed = String;
 pub struct Pcm {
     pcm: PCM,
     channels: usize,
+    /// The device's samples per second.
+    rate: u32,
+    /// Between its rate and ours, where they differ.
+    converter: Option<Bend<1>>,
     buffer: usize,
     /// Whether the device runs; only a running one delivers.
     running: bool,
@@ -51,20 +59,27 @@ impl Pcm {
     fn open(card: &str, direction: Direction, buffer: usize) -> Result<Self, Failed> {
         let failed = |error: alsa::Error| format!("{card}: {error}");
         let pcm = PCM::new(card, direction, true).map_err(failed)?;
-        let channels = set_up(&pcm, buffer).map_err(|why| format!("{card}: {why}"))?;
+        let Taken { channels, rate } = set_up(&pcm, buffer).map_err(|why| format!("{card}: {why}"))?;
         let (buffer, _period) = pcm.get_params().map_err(failed)?;
-        let (buffer, channels) = (usize::try_from(buffer).unwrap_or(0), usize::try_from(channels).unwrap_or(1));
+        let buffer = scaled(usize::try_from(buffer).unwrap_or(0), rate, RATE);
         if buffer < 2 * PERIOD {
             return Err(format!("{card}: expected room for {} samples, found {buffer}", 2 * PERIOD));
         }
         {
             let software = pcm.sw_params_current().map_err(failed)?;
-            software.set_avail_min(frames(PERIOD)).map_err(failed)?;
+            software.set_avail_min(frames(scaled(PERIOD, RATE, rate))).map_err(failed)?;
             // Started by hand, when enough is in it.
             software.set_start_threshold(software.get_boundary().map_err(failed)?).map_err(failed)?;
             pcm.sw_params(&software).map_err(failed)?;
         }
-        Ok(Self { pcm, channels, buffer, running: false, interleaved: vec![0; PERIOD * channels] })
+        let converter = (rate != RATE).then(|| {
+            info!(card, ?direction, rate, "the sound card has no 48 kHz: converted");
+            match direction {
+                Direction::Capture => Bend::between(rate, RATE),
+                Direction::Playback => Bend::between(RATE, rate),
+            }
+        });
+        Ok(Self { pcm, channels, rate, converter, buffer, running: false, interleaved: Vec::new() })
     }
 
     /// Room of the device's buffer, samples.
@@ -100,7 +115,7 @@ impl Pcm {
     /// What ALSA says.
     pub fn available(&self) -> Result<Option<usize>, Failed> {
         match self.pcm.avail() {
-            Ok(count) => Ok(usize::try_from(count).ok()),
+            Ok(count) => Ok(usize::try_from(count).ok().map(|count| scaled(count, self.rate, RATE))),
             Err(error) if recovers(error) => Ok(None),
             Err(error) => Err(error.to_string()),
         }
@@ -108,7 +123,8 @@ impl Pcm {
 
     /// Delay of a sample written now until it is heard, samples.
     pub fn delay(&self) -> usize {
-        self.pcm.delay().ok().and_then(|delay| usize::try_from(delay).ok()).unwrap_or(0)
+        let delay = self.pcm.delay().ok().and_then(|delay| usize::try_from(delay).ok());
+        delay.map_or(0, |delay| scaled(delay, self.rate, RATE))
     }
 
     /// Reads one period into `block`; several channels are averaged.
@@ -116,25 +132,33 @@ impl Pcm {
     /// # Errors
     /// What ALSA says: the device is gone.
     pub fn read(&mut self, block: &mut [i16; PERIOD]) -> Result<Done, Failed> {
+        let step = f64::from(self.rate) / f64::from(RATE);
+        let count = self.converter.as_ref().map_or(PERIOD, |converter| converter.lacks(PERIOD, step));
         match self.available()? {
             None => return self.set_right(),
-            Some(count) if count < PERIOD => return Ok(Done::Later),
+            Some(available) if available < scaled(count, self.rate, RATE) => return Ok(Done::Later),
             Some(_) => {}
         }
+        self.interleaved.resize(count * self.channels, 0);
         let io = self.pcm.io_i16().map_err(|error| error.to_string())?;
         let read = io.readi(&mut self.interleaved);
         drop(io);
         match read {
-            Ok(PERIOD) => {}
-            Ok(count) => return Err(format!("expected {PERIOD} samples, found {count}")),
+            Ok(read) if read == count => {}
+            Ok(read) => return Err(format!("expected {count} samples, found {read}")),
             Err(error) if error.errno() == libc::EAGAIN => return Ok(Done::Later),
             Err(error) if recovers(error) => return self.set_right(),
             Err(error) => return Err(error.to_string()),
         }
-        for (sample, frame) in block.iter_mut().zip(self.interleaved.chunks_exact(self.channels)) {
-            let sum: i32 = frame.iter().map(|sample| i32::from(*sample)).sum();
-            // The mean of 16-bit values fits 16 bits.
-            *sample = (sum / i32::try_from(self.channels).unwrap_or(1)) as i16;
+        let channels = i32::try_from(self.channels).unwrap_or(1);
+        // The mean of 16-bit values fits 16 bits.
+        let mean = |frame: &[i16]| (frame.iter().map(|sample| i32::from(*sample)).sum::<i32>() / channels) as i16;
+        let heard = self.interleaved.chunks_exact(self.channels).map(mean);
+        if let Some(converter) = &mut self.converter {
+            converter.push([&heard.collect::<Vec<i16>>()]);
+            converter.pull(step, [block]);
+        } else {
+            block.iter_mut().zip(heard).for_each(|(sample, heard)| *sample = heard);
         }
         Ok(Done::Whole)
     }
@@ -144,15 +168,25 @@ impl Pcm {
     /// # Errors
     /// What ALSA says: the device is gone.
     pub fn write(&mut self, block: &[i16; PERIOD]) -> Result<Done, Failed> {
-        for (frame, sample) in self.interleaved.chunks_exact_mut(self.channels).zip(block) {
-            frame.fill(*sample);
-        }
+        let converted: Vec<i16>;
+        let samples = if let Some(converter) = &mut self.converter {
+            let step = f64::from(RATE) / f64::from(self.rate);
+            converter.push([block]);
+            let mut out = vec![0; converter.ready(step)];
+            converter.pull(step, [&mut out]);
+            converted = out;
+            &converted[..]
+        } else {
+            block
+        };
+        self.interleaved.clear();
+        self.interleaved.extend(samples.iter().flat_map(|sample| std::iter::repeat_n(*sample, self.channels)));
         let io = self.pcm.io_i16().map_err(|error| error.to_string())?;
         let written = io.writei(&self.interleaved);
         drop(io);
         match written {
-            Ok(PERIOD) => Ok(Done::Whole),
-            Ok(count) => Err(format!("expected to write {PERIOD} samples, wrote {count}")),
+            Ok(count) if count == samples.len() => Ok(Done::Whole),
+            Ok(count) => Err(format!("expected to write {} samples, wrote {count}", samples.len())),
             Err(error) if error.errno() == libc::EAGAIN => Ok(Done::Later),
             Err(error) if recovers(error) => self.set_right(),
             Err(error) => Err(error.to_string()),
@@ -181,19 +215,43 @@ fn recovers(error: alsa::Error) -> bool {
     matches!(error.errno(), libc::EPIPE | libc::ESTRPIPE)
 }
 
-/// 48 kHz, 16 bits, periods of 10 ms; gives the number of channels: one where the device has that.
-fn set_up(pcm: &PCM, buffer: usize) -> Result<u32, Failed> {
+/// Slower would be no speech; faster costs more than it brings.
+const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
+
+/// What the device is like.
+struct Taken {
+    /// One where the device has that.
+    channels: usize,
+    /// 48 kHz where the device has that, else the nearest.
+    rate: u32,
+}
+
+/// 16 bits, periods of 10 ms, a buffer of so many of our samples.
+fn set_up(pcm: &PCM, buffer: usize) -> Result<Taken, Failed> {
     let hardware = HwParams::any(pcm).map_err(refused("anything"))?;
-    // The canceller wants what the microphone heard, not what a converter made of it.
+    // ALSA's own converter, without plug-ins of it, joins samples by straight lines; ours is at hand.
     hardware.set_rate_resample(false).map_err(refused("its own rate"))?;
     hardware.set_access(Access::RWInterleaved).map_err(refused("interleaved samples; plughw: converts"))?;
     hardware.set_format(Format::s16()).map_err(refused("16 bits; plughw: converts"))?;
-    hardware.set_rate(RATE, ValueOr::Nearest).map_err(refused("48000 Hz"))?;
+    let rate = hardware.set_rate_near(RATE, ValueOr::Nearest).map_err(refused("any rate"))?;
+    if !RATES.contains(&rate) {
+        return Err(format!("expected a card of {} to {} Hz, found {rate}", RATES.start(), RATES.end()));
+    }
     let channels = hardware.set_channels_near(1).map_err(refused("any number of channels"))?;
-    hardware.set_period_size_near(frames(PERIOD), ValueOr::Nearest).map_err(refused("periods of 10 ms"))?;
-    hardware.set_buffer_size_near(frames(buffer)).map_err(refused("a buffer of that size"))?;
+    let period = frames(scaled(PERIOD, RATE, rate));
+    hardware.set_period_size_near(period, ValueOr::Nearest).map_err(refused("periods of 10 ms"))?;
+    hardware.set_buffer_size_near(frames(scaled(buffer, RATE, rate))).map_err(refused("a buffer of that size"))?;
     pcm.hw_params(&hardware).map_err(refused("all of this at once"))?;
-    Ok(channels)
+    Ok(Taken { channels: usize::try_from(channels).unwrap_or(1), rate })
+}
+
+/// As many samples of another rate, rounded up.
+fn scaled(count: usize, from: u32, to: u32) -> usize {
+    if from == to {
+        return count;
+    }
+    let scaled = (count as u64).saturating_mul(to.into()).div_ceil(from.max(1).into());
+    usize::try_from(scaled).unwrap_or(usize::MAX)
 }
 
 fn refused(what: &'static str) -> impl Fn(alsa::Error) -> Failed {

@@ -56,6 +56,17 @@ impl Playback {
         Ok(self.pcm.write(block)? == Done::Whole)
     }
 
+    /// Whether the device plays.
+    pub fn running(&self) -> bool {
+        self.pcm.running()
+    }
+
+    /// Samples that wait in the device.
+    pub fn waits(&self) -> usize {
+        let free = self.pcm.available().ok().flatten().unwrap_or(self.pcm.buffer());
+        self.pcm.buffer().saturating_sub(free)
+    }
+
     /// Until what was written last is heard.
     pub fn delay(&self) -> Running {
         self.pcm.delay() as Running * SECOND / Running::from(RATE)
