@@ -39,6 +39,7 @@ mod pace;
 pub mod pcm;
 mod picture;
 mod pipeline;
+mod playout;
 mod probe;
 pub mod prompts;
 mod queue;

@@ -12,10 +12,11 @@ use gstreamer_app as gst_app;
 use tracing::warn;
 
 use super::card::Way;
-use super::clock::{MS, Running};
+use super::clock::Running;
 use super::hub::{Hub, Part};
 use super::pipeline::{element, fill_ticks, on_block, on_sample, pad, parse, running_time, ticker};
-use super::stereo::{Lane, Side};
+use super::playout::Playout;
+use super::stereo::Side;
 use super::supervise::Built;
 use super::voice::{Arrived, PAYLOAD_TYPE};
 use super::wav::Recorder;
@@ -25,8 +26,6 @@ use crate::machine::Event;
 
 /// How long the jitter buffer holds a packet, milliseconds.
 const JITTER_MS: u32 = 20;
-/// The voice is heard this long after its packet came: what the jitter buffer waits for, decoded by a late thread.
-const DELAY: Running = 30 * MS;
 
 /// Where packets of the officer's voice go in; the pipeline behind it may be rebuilt at any time.
 #[derive(Debug, Default)]
@@ -63,7 +62,7 @@ pub fn build(settings: &MediaSettings, hub: &Arc<Hub>, input: &VoiceInput) -> Re
         "{floor} ! appsink name=sink sync=false async=false enable-last-sample=false \
          appsrc name=voice is-live=true format=time max-bytes=65536 leaky-type=downstream \
            caps=application/x-rtp,media=audio,clock-rate=48000,encoding-name=OPUS,payload={PAYLOAD_TYPE} ! \
-           rtpjitterbuffer name=jitter latency={JITTER_MS} do-lost=true drop-on-latency=true ! \
+           rtpjitterbuffer name=jitter latency={JITTER_MS} do-lost=true ! \
            rtpopusdepay ! opusdec plc=true ! audioconvert ! audioresample ! \
            capsfilter name=decoded caps=audio/x-raw,format=S16LE,rate=48000,channels=1,layout=interleaved ! \
            fakesink sync=false async=false enable-last-sample=false",
@@ -71,18 +70,20 @@ pub fn build(settings: &MediaSettings, hub: &Arc<Hub>, input: &VoiceInput) -> Re
     ))?;
     hub.probe.on_the_way_back(&pad(&pipeline, "decoded", "src"));
     let voice = tap_voice(&pipeline, hub);
+    let delayed = Arc::clone(&voice);
     let mix = Arc::clone(hub);
     fill_ticks(&pipeline, "floor", move |at, block| {
         mix.prompts.fill(block, mix.voice.speaks(at));
         mix.sound_path.speak(block);
         let count = block.len();
         let put = |index: usize, sample: i16| block[index] = block[index].saturating_add(sample);
-        lock(&voice).read(at.saturating_sub(DELAY), count, put);
+        lock(&voice).read(at, count, put);
     });
     measure_jitter_buffer(&pipeline, hub);
     let hub = Arc::clone(hub);
     on_sample(&element::<gst_app::AppSink>(&pipeline, "sink"), move |sample| {
-        leave(&hub, sample, file.as_mut(), to_card);
+        let delay = lock(&delayed).delay();
+        leave(&hub, sample, delay, file.as_mut(), to_card);
     });
     *lock(&input.0) = Some(element(&pipeline, "voice"));
     Ok(Built::new(pipeline))
@@ -100,12 +101,12 @@ fn to_card(hub: &Arc<Hub>) -> Result<(), MediaError> {
     Ok(())
 }
 
-/// A block leaves at its time. It is heard at once, or when the card plays it.
-fn leave(hub: &Hub, sample: &gst::Sample, file: Option<&mut Recorder>, to_card: bool) {
+/// A block leaves at its time; the officer's voice in it is `delay` behind its own. It is heard at once, or when the card plays it.
+fn leave(hub: &Hub, sample: &gst::Sample, delay: Running, file: Option<&mut Recorder>, to_card: bool) {
     let (Some(leaves), Some(buffer)) = (running_time(sample), sample.buffer()) else { return };
     let now = hub.timeline.now();
     // The voice's own time.
-    let at = leaves.saturating_sub(DELAY);
+    let at = leaves.saturating_sub(delay);
     let Ok(map) = buffer.map_readable() else { return };
     let samples: Vec<i16> = pcm::from_bytes(&map).collect();
     let (mut waits, mut sounds) = (0, true);
@@ -137,11 +138,11 @@ fn leave(hub: &Hub, sample: &gst::Sample, file: Option<&mut Recorder>, to_card: 
 }
 
 /// The officer's voice on its way to the loudspeaker, and the officer's side of the recording at the time it is played.
-fn tap_voice(pipeline: &gst::Pipeline, hub: &Arc<Hub>) -> Arc<Mutex<Lane>> {
-    let (hub, voice) = (Arc::clone(hub), Arc::new(Mutex::new(Lane::default())));
+fn tap_voice(pipeline: &gst::Pipeline, hub: &Arc<Hub>) -> Arc<Mutex<Playout>> {
+    let (hub, voice) = (Arc::clone(hub), Arc::new(Mutex::new(Playout::default())));
     let comes = Arc::clone(&voice);
     on_block(&pad(pipeline, "decoded", "src"), move |at, block| {
-        lock(&comes).write(at, block);
+        lock(&comes).write(at, hub.timeline.now(), block);
         hub.voice.listen(at, block);
         let plays = at + hub.speaker_delay.load(Ordering::Relaxed);
         lock(&hub.stereo).write(Side::Officer, plays, block);

@@ -86,6 +86,15 @@ impl Lane {
         }
     }
 
+    /// Whether nothing louder than `most` is there in a span of time that begins at `at`.
+    #[must_use]
+    pub fn is_quiet(&self, at: Running, span: Running, most: i16) -> bool {
+        let skip = usize::try_from(ticks(at, RATE).saturating_sub(self.start)).unwrap_or(usize::MAX);
+        let count = usize::try_from(ticks(span, RATE)).unwrap_or(usize::MAX);
+        let loud = |sample: &i16| sample.unsigned_abs() > most.unsigned_abs();
+        !self.samples.iter().skip(skip).take(count).any(loud)
+    }
+
     /// Takes so many samples from `at` on out, and gives those that are there, each with its place. Anything earlier is
     /// forgotten.
     pub fn read(&mut self, at: Running, count: usize, mut put: impl FnMut(usize, i16)) {
