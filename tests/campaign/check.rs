@@ -20,6 +20,13 @@ const PIECE_S: f32 = 2.0;
 const TALK: Duration = Duration::from_secs(9);
 const PRE_EVENT_S: u64 = 30;
 
+/// What is compared is the way of a voice. Here both speak at once all the time, and the browser's own suppression of
+/// echo and noise takes away of the officer's voice what it likes: it is left out.
+const MICROPHONE_AS_IT_IS: &str = "const media = navigator.mediaDevices; \
+    const open = media.getUserMedia.bind(media); \
+    media.getUserMedia = ({ audio, ...rest }) => open({ ...rest, audio: { ...audio, \
+        echoCancellation: false, noiseSuppression: false, autoGainControl: false } });";
+
 /// The kiosk speaks one language here, so that its sentences end soon.
 const LANGUAGE: &str = "kk";
 
@@ -36,7 +43,11 @@ pub async fn run(dir: &Path, shots: &Path, media: &Path, prompts: &Path) -> Resu
         ..Options::default()
     };
     let world = World::start(options, dir).await?;
-    let browser = Browser { microphone: Some(officer_voice.canonicalize()?), ..Browser::default() };
+    let browser = Browser {
+        microphone: Some(officer_voice.canonicalize()?),
+        before_page: Some(MICROPHONE_AS_IT_IS.to_owned()),
+        ..Browser::default()
+    };
     let officer = Officer::open(&browser, &world.dir).await?;
     let voices = Voices { person: &person, officer: &officer_voice, kiosk: &spoken.join(LANGUAGE) };
     let outcome = call(&world, &officer, shots, &voices).await;
