@@ -135,6 +135,27 @@ fn the_voice_is_heard_soon_once_per_opening_whatever_its_numbers() {
 }
 
 #[test]
+fn a_way_that_becomes_slower_for_good_does_not_silence_the_officer() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("speaker.wav");
+    let mut kiosk = Kiosk::start(MediaSettings { speaker: Speaker::File(file.clone()), ..settings() });
+    kiosk.media.open_voice(true);
+    let officer = Officer::speak(&kiosk.media, 1500);
+    kiosk.expect("the officer's first sound", voice_heard);
+    let length = || played(&file).len();
+    let begins = length();
+    // The jitter buffer knows the way's pace after two seconds, and clings to it from then on.
+    until("four seconds of voice", || length() > begins + 4 * 48_000);
+    officer.slow_down(Duration::from_millis(100));
+    let slower = length();
+    until("three seconds more", || length() > slower + 3 * 48_000);
+    let heard = played(&file);
+    let silent = heard[slower..].chunks(960).filter(|piece| tone(piece, 1500.0) < 0.1).count();
+    assert!(silent <= 25, "half a second at most, found {} ms", silent * 20);
+    drop(officer);
+}
+
+#[test]
 fn rubbish_from_the_network_does_no_harm() {
     let mut kiosk = Kiosk::start(settings());
     kiosk.media.open_voice(true);
@@ -250,6 +271,7 @@ fn files_loop_without_a_gap() {
 #[test]
 fn health_shows_fresh_media_and_a_level() {
     let kiosk = Kiosk::start(settings());
+    until("a picture", || kiosk.media.health().frame_age.is_some());
     until("a second of sound", || kiosk.media.health().mic_dbfs.is_some_and(|level| level > -30.0));
     let health = kiosk.media.health();
     assert!(health.frame_age.unwrap() < Duration::from_millis(500), "{health:?}");

@@ -175,7 +175,7 @@ impl Officer {
         gst::init().unwrap();
         let pipeline = gst::parse::launch(&format!(
             "audiotestsrc is-live=true freq={hertz} volume=0.4 samplesperbuffer=960 ! \
-             audio/x-raw,format=S16LE,rate=48000,channels=1 ! opusenc ! rtpopuspay pt=111 ! appsink name=out sync=false"
+             audio/x-raw,format=S16LE,rate=48000,channels=1 ! opusenc ! rtpopuspay pt=111 ! queue name=way ! appsink name=out sync=false"
         ));
         let pipeline = pipeline.unwrap().downcast::<gst::Pipeline>().unwrap();
         let out = pipeline.by_name("out").unwrap().downcast::<gst_app::AppSink>().unwrap();
@@ -192,6 +192,12 @@ impl Officer {
         out.set_callbacks(gst_app::AppSinkCallbacks::builder().new_sample(take).build());
         pipeline.set_state(gst::State::Playing).unwrap();
         Self { pipeline, first }
+    }
+
+    /// The way to the kiosk takes so much longer from now on.
+    pub fn slow_down(&self, by: Duration) {
+        let by = gst::ClockTime::from_mseconds(by.as_millis() as u64);
+        self.pipeline.by_name("way").unwrap().set_property("min-threshold-time", by.nseconds());
     }
 
     pub fn said_at(&self) -> Instant {
