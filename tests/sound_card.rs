@@ -251,7 +251,7 @@ fn a_prompt_takes_nothing_from_the_call() {
 fn a_card_that_is_lost_in_a_call_costs_its_sound_alone() {
     inside("a_card_that_is_lost_in_a_call_costs_its_sound_alone", |world| {
         let mut kiosk = Kiosk::start(on_the_card());
-        until("the card", || kiosk.media.health().sound_age.is_some());
+        both(&mut kiosk, false);
         let (to, mut from) = mpsc::channel(8192);
         kiosk.media.open_gate(to);
         kiosk.media.open_voice(true);

@@ -182,7 +182,7 @@ impl Worker {
 
     fn look(&mut self, index: usize) {
         let may_build = self.may_build();
-        let mute = self.mute(index);
+        let silent = self.silent(index);
         let slot = &mut self.slots[index];
         let progress = self.hub.last_progress(slot.part);
         match &slot.state {
@@ -198,9 +198,11 @@ impl Worker {
                     let why = self.card_trouble(index);
                     let why = why.unwrap_or_else(|| format!("nothing for {} ms", idle.as_millis()));
                     self.break_down(index, why);
-                } else if let Some(mute) = mute {
-                    if let Some(why) = mute {
-                        self.slots[index].lose(&self.hub, why);
+                } else if let Some(still) = silent {
+                    // The part itself goes on: it records the officer.
+                    if still.unwrap_or_else(|| since.elapsed()) > STALLED {
+                        let why = self.hub.card.get().and_then(|card| card.trouble(Way::Out));
+                        slot.lose(&self.hub, why.unwrap_or_else(|| "the sound card takes nothing".to_owned()));
                     }
                 } else if works && (slot.fault.take().is_some() || !slot.told) {
                     slot.told = true;
@@ -243,18 +245,13 @@ impl Worker {
         }
     }
 
-    /// Whether the card's loudspeaker does not play, and why, once that is known. The part itself goes on: it records
-    /// the officer.
-    fn mute(&self, index: usize) -> Option<Option<String>> {
+    /// For how long the card's loudspeaker has taken nothing (`None`: never yet anything), where it does not work.
+    fn silent(&self, index: usize) -> Option<Option<Duration>> {
         if self.slots[index].part != Part::Speaker || self.settings.speaker != Speaker::Card {
             return None;
         }
-        let trouble = self.hub.card.get().and_then(|card| card.trouble(Way::Out));
-        match (trouble, self.hub.card_played_age()) {
-            (Some(why), _) => Some(Some(why)),
-            (None, None) => Some(None),
-            (None, Some(age)) => (age > STALLED).then(|| Some(format!("nothing for {} ms", age.as_millis()))),
-        }
+        let (trouble, age) = (self.hub.card.get()?.trouble(Way::Out), self.hub.card_played_age());
+        (trouble.is_some() || age.is_none_or(|age| age > STALLED)).then_some(age)
     }
 
     fn bring_up(&mut self, index: usize) {

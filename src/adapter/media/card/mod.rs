@@ -332,11 +332,11 @@ impl Worker {
 
     /// Lays the reference on the microphone anew, if it is torn and both directions run.
     fn lay(&mut self) -> Result<(), String> {
-        if let (true, Some(capture), Some(playback)) = (self.torn, self.capture.open(), self.playback.open()) {
-            if playback.running() {
-                self.reference.lay(playback.waits() / PERIOD, capture.waits()? / PERIOD);
-                self.torn = false;
-            }
+        if let (true, Some(capture), Some(playback)) = (self.torn, self.capture.open(), self.playback.open())
+            && playback.running()
+        {
+            self.reference.lay(playback.waits() / PERIOD, capture.waits()? / PERIOD);
+            self.torn = false;
         }
         Ok(())
     }
