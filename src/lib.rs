@@ -45,6 +45,7 @@ pub mod config;
 pub mod control;
 pub mod ctl;
 pub mod durable;
+pub mod evidence;
 #[cfg(feature = "kiosk")]
 pub mod kiosk;
 // The machine reads no clock, does no IO and draws no lots (invariant 6); clippy.toml holds the list, each with its reason.

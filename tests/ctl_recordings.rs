@@ -11,11 +11,15 @@ use sos::adapter::store::{StoreAdapter, layout};
 use sos::ctl::recordings::{RecordingsError, export, list};
 use sos::kiosk::INBOX_SIZE;
 use sos::kiosk::ports::{Fragments, NewFragment};
-use sos::wire::IncidentId;
+use sos::wire::{IncidentId, KioskId};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 const START_US: i64 = 1_700_000_000_000_000;
+
+fn kiosk() -> KioskId {
+    "park-north-1".parse().unwrap()
+}
 
 /// Five seconds of picture and sound, a fragment a second: header first.
 fn encoded(dir: &Path) -> Vec<Vec<u8>> {
@@ -46,7 +50,7 @@ fn encoded(dir: &Path) -> Vec<Vec<u8>> {
 
 fn record(dir: &Path, incident: IncidentId, parts: &[Vec<u8>]) {
     let (inbox, _events) = mpsc::channel(INBOX_SIZE);
-    let (store, ..) = StoreAdapter::open(dir, inbox).unwrap();
+    let (store, ..) = StoreAdapter::open(dir, &kiosk(), inbox).unwrap();
     for (index, bytes) in (0..).zip(parts) {
         store
             .write(NewFragment {

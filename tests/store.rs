@@ -13,16 +13,20 @@ use sos::adapter::store::{LateStore, State, Step, StoreAdapter, StoreError, layo
 use sos::kiosk::ports::{Fragments, KeptPress, NewFragment, Store};
 use sos::kiosk::{INBOX_SIZE, Stamped};
 use sos::machine::Event;
-use sos::wire::IncidentId;
 use sos::wire::up::{Fault, FaultKind, PressOrigin};
+use sos::wire::{IncidentId, KioskId};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 type Events = mpsc::Receiver<Stamped>;
 
+fn kiosk() -> KioskId {
+    "park-north-1".parse().unwrap()
+}
+
 fn open(dir: &Path) -> (Arc<StoreAdapter>, Vec<KeptPress>, Vec<String>, Events) {
     let (inbox, events) = mpsc::channel(INBOX_SIZE);
-    let (store, presses, mut report) = StoreAdapter::open(dir, inbox).expect("the store opens");
+    let (store, presses, mut report) = StoreAdapter::open(dir, &kiosk(), inbox).expect("the store opens");
     report.extend(store.recovered(Duration::from_secs(10)).expect("every recording is looked at in time"));
     // The count follows each job; the next answer comes after it.
     store.next_index(IncidentId::fresh());
@@ -392,10 +396,10 @@ async fn undelivered_counts_what_has_no_receipt() {
 fn two_daemons_never_share_a_directory() {
     let dir = TempDir::new().unwrap();
     let (inbox, _events) = mpsc::channel(INBOX_SIZE);
-    let first = StoreAdapter::open(dir.path(), inbox.clone()).unwrap();
-    assert!(matches!(StoreAdapter::open(dir.path(), inbox.clone()), Err(StoreError::InUse { .. })));
+    let first = StoreAdapter::open(dir.path(), &kiosk(), inbox.clone()).unwrap();
+    assert!(matches!(StoreAdapter::open(dir.path(), &kiosk(), inbox.clone()), Err(StoreError::InUse { .. })));
     drop(first);
-    StoreAdapter::open(dir.path(), inbox).expect("free again");
+    StoreAdapter::open(dir.path(), &kiosk(), inbox).expect("free again");
 }
 
 #[test]
@@ -404,7 +408,7 @@ fn where_nothing_can_be_kept_the_error_names_the_place() {
     let taken = dir.path().join("a-file");
     fs::write(&taken, "").unwrap();
     let (inbox, _events) = mpsc::channel(INBOX_SIZE);
-    let failed = StoreAdapter::open(&taken, inbox).err().expect("no directory").to_string();
+    let failed = StoreAdapter::open(&taken, &kiosk(), inbox).err().expect("no directory").to_string();
     assert!(failed.contains("a-file"), "{failed}");
 }
 
@@ -448,7 +452,7 @@ async fn a_start_waits_for_no_recording_and_keeps_presses_meanwhile() {
     let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
     let (opened, store) = mpsc::channel(1);
     let at = dir.path().to_owned();
-    std::thread::spawn(move || opened.blocking_send(StoreAdapter::open(&at, inbox)));
+    std::thread::spawn(move || opened.blocking_send(StoreAdapter::open(&at, &kiosk(), inbox)));
     let mut store = store;
     let opened = tokio::time::timeout(Duration::from_secs(5), store.recv()).await.expect("it opens in time").unwrap();
     let (store, presses, _) = opened.expect("it opens");
@@ -489,7 +493,7 @@ async fn a_recording_goes_on_where_its_files_end_before_they_are_indexed_again()
     let hangs = layout::fragment(dir.path(), newer, 0);
     hang(&hangs);
     let (inbox, _events) = mpsc::channel(INBOX_SIZE);
-    let (store, ..) = StoreAdapter::open(dir.path(), inbox).unwrap();
+    let (store, ..) = StoreAdapter::open(dir.path(), &kiosk(), inbox).unwrap();
     assert_eq!(indexed(&store, incident).await, [], "not yet");
     assert_eq!((store.next_index(incident), store.recorded_wall_us(incident)), (4, whole));
     // What is written meanwhile is indexed as it is, and is not newer than the rest.
@@ -508,7 +512,7 @@ async fn a_store_that_cannot_be_opened_is_tried_again_and_keeps_what_was_pressed
     let at = dir.path().join("store");
     fs::write(&at, "in the way").unwrap();
     let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
-    let (store, mut presses) = LateStore::start(&at, inbox).unwrap();
+    let (store, mut presses) = LateStore::start(&at, &kiosk(), inbox).unwrap();
     let failed = event(&mut events).await;
     assert!(is_store_fault(&failed, "store"), "{failed:?}");
     assert_eq!(presses.recv().await, Some(vec![]), "the start need not wait");
@@ -542,7 +546,7 @@ async fn a_card_that_hangs_at_the_start_is_a_fault_and_what_was_pressed_is_kept_
     hang(&layout::lock(dir.path()));
 
     let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
-    let (store, mut presses) = LateStore::start(dir.path(), inbox).unwrap();
+    let (store, mut presses) = LateStore::start(dir.path(), &kiosk(), inbox).unwrap();
     store.keep(press(pressed));
     store.keep(press(over));
     store.keep_closed(over);
@@ -565,7 +569,7 @@ async fn a_card_that_hangs_at_the_start_is_a_fault_and_what_was_pressed_is_kept_
 async fn a_disk_that_hangs_while_something_is_kept_is_a_fault() {
     let dir = TempDir::new().unwrap();
     let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
-    let (store, _presses) = LateStore::start(dir.path(), inbox).unwrap();
+    let (store, _presses) = LateStore::start(dir.path(), &kiosk(), inbox).unwrap();
     let there = Arc::clone(&store).here().await;
     let (let_go, hangs) = std::sync::mpsc::channel::<()>();
     let asked = tokio::spawn(async move {

@@ -4,18 +4,22 @@
 
 mod presses;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
 
+use super::chains::Signed;
+use crate::evidence::{Digest, Proof, Signature};
 use crate::wire::IncidentId;
 
 /// SHA-256 of a fragment.
 pub type Hash = [u8; 32];
 
 /// Each brings the database from the version of its place to the next. Never change one that was released.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE press (
         incident        TEXT PRIMARY KEY,
         origin          TEXT NOT NULL,
@@ -42,7 +46,17 @@ const MIGRATIONS: [&str; 1] = ["
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX fragment_waiting ON fragment(recording DESC, idx) WHERE state = 0;
     CREATE INDEX fragment_refused ON fragment(recording) WHERE state = 2;
-"];
+",
+    "
+    -- What was signed: the start that was stated, the predecessor, the signature; NULL: nothing was.
+    ALTER TABLE fragment ADD COLUMN signed_us INTEGER;
+    ALTER TABLE fragment ADD COLUMN previous BLOB;
+    ALTER TABLE fragment ADD COLUMN signature BLOB;
+",
+];
+
+/// What [`entry`] reads.
+const ENTRY: &str = "incident, idx, start_wall_us, duration_us, size, sha256, signed_us, previous, signature";
 
 const ADD_RECORDING: &str = "INSERT INTO recording (incident) VALUES (?1) ON CONFLICT DO NOTHING";
 
@@ -124,6 +138,8 @@ pub struct Entry {
     pub size: u64,
     /// Of its bytes.
     pub sha256: Hash,
+    /// What was signed of it; nothing of a recording without links.
+    pub signed: Option<Signed>,
 }
 
 /// The open database.
@@ -208,18 +224,33 @@ impl Index {
     pub fn written(&mut self, entry: &Entry) -> rusqlite::Result<()> {
         let change = self.db.transaction()?;
         let better = "(recording, idx) DO UPDATE SET start_wall_us = excluded.start_wall_us, \
-                      duration_us = excluded.duration_us";
+                      duration_us = excluded.duration_us, signed_us = coalesce(excluded.signed_us, signed_us), \
+                      previous = coalesce(excluded.previous, previous), \
+                      signature = coalesce(excluded.signature, signature)";
         add(&change, entry, better)?;
+        change.commit()
+    }
+
+    /// What was signed of fragments, where that is not known yet, all or none.
+    pub fn sign(&mut self, incident: IncidentId, signed: &BTreeMap<u64, Signed>) -> rusqlite::Result<()> {
+        let change = self.db.transaction()?;
+        for (index, Signed { start_us, proof }) in signed {
+            change
+                .prepare_cached(
+                    "UPDATE fragment SET signed_us = ?3, previous = ?4, signature = ?5 WHERE signature IS NULL
+                     AND idx = ?2 AND recording = (SELECT seq FROM recording WHERE incident = ?1)",
+                )?
+                .execute(params![incident.to_string(), index, start_us, proof.previous.0, proof.signature.0])?;
+        }
         change.commit()
     }
 
     /// The fragments of a recording, by index.
     pub fn fragments(&self, incident: IncidentId) -> rusqlite::Result<Vec<(Entry, State)>> {
-        let mut statement = self.db.prepare_cached(
-            "SELECT incident, idx, start_wall_us, duration_us, size, sha256, state
-             FROM fragment JOIN recording ON seq = recording WHERE incident = ?1 ORDER BY idx",
-        )?;
-        let rows = statement.query_map([incident.to_string()], |row| Ok((entry(row)?, state(row.get(6)?))))?;
+        let mut statement = self.db.prepare_cached(&format!(
+            "SELECT {ENTRY}, state FROM fragment JOIN recording ON seq = recording WHERE incident = ?1 ORDER BY idx"
+        ))?;
+        let rows = statement.query_map([incident.to_string()], |row| Ok((entry(row)?, state(row.get(9)?))))?;
         rows.collect()
     }
 
@@ -251,10 +282,10 @@ impl Index {
 
     /// Up to `limit` fragments without a receipt: newest incident first, then in order of index.
     pub fn waiting(&self, limit: usize) -> rusqlite::Result<Vec<Entry>> {
-        let mut statement = self.db.prepare_cached(
-            "SELECT incident, idx, start_wall_us, duration_us, size, sha256
-             FROM fragment JOIN recording ON seq = recording WHERE state = 0 ORDER BY recording DESC, idx LIMIT ?1",
-        )?;
+        let mut statement = self.db.prepare_cached(&format!(
+            "SELECT {ENTRY} FROM fragment JOIN recording ON seq = recording WHERE state = 0
+                      ORDER BY recording DESC, idx LIMIT ?1"
+        ))?;
         statement.query_map([limit], entry)?.collect()
     }
 
@@ -349,10 +380,14 @@ fn add(change: &Transaction<'_>, entry: &Entry, conflict: &str) -> rusqlite::Res
     let id = entry.incident.to_string();
     change.prepare_cached(ADD_RECORDING)?.execute([&id])?;
     let sql = format!(
-        "INSERT INTO fragment (recording, idx, start_wall_us, duration_us, size, sha256)
-         VALUES ((SELECT seq FROM recording WHERE incident = ?1), ?2, ?3, ?4, ?5, ?6) ON CONFLICT {conflict}"
+        "INSERT INTO fragment
+             (recording, idx, start_wall_us, duration_us, size, sha256, signed_us, previous, signature)
+         VALUES ((SELECT seq FROM recording WHERE incident = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT {conflict}"
     );
-    let values = params![id, entry.index, entry.start_wall_us, entry.duration_us, entry.size, entry.sha256];
+    let signed_us = entry.signed.map(|signed| signed.start_us);
+    let (previous, signature) = entry.signed.map(|s| (s.proof.previous.0, s.proof.signature.0)).unzip();
+    let Entry { index, start_wall_us, duration_us, size, sha256, .. } = entry;
+    let values = params![id, index, start_wall_us, duration_us, size, sha256, signed_us, previous, signature];
     change.prepare_cached(&sql)?.execute(values).map(drop)
 }
 
@@ -364,6 +399,13 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         duration_us: row.get(3)?,
         size: row.get(4)?,
         sha256: row.get(5)?,
+        signed: match row.get(6)? {
+            None => None,
+            Some(start_us) => {
+                let (previous, signature) = (Digest(row.get(7)?), Signature(row.get(8)?));
+                Some(Signed { start_us, proof: Proof { previous, signature } })
+            }
+        },
     })
 }
 
