@@ -170,6 +170,43 @@ impl Link {
     }
 }
 
+/// A fragment's link as it is delivered: beside what the fragment itself says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offered {
+    /// The start that is stated.
+    pub start_us: i64,
+    /// Its proof.
+    pub proof: Proof,
+    /// Whose signature it is said to be.
+    pub key: PublicKey,
+}
+
+impl fmt::Display for Offered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { start_us, proof: Proof { previous, signature }, key } = self;
+        write!(f, "{start_us} {previous} {signature} {key}")
+    }
+}
+
+impl FromStr for Offered {
+    type Err = NotALink;
+    fn from_str(text: &str) -> Result<Self, NotALink> {
+        let words: Vec<&str> = text.split(' ').collect();
+        let [start_us, previous, signature, key] = words.as_slice() else { return Err(NotALink) };
+        let proof = Proof {
+            previous: previous.parse().map_err(|_| NotALink)?,
+            signature: signature.parse().map_err(|_| NotALink)?,
+        };
+        let start_us = start_us.parse().map_err(|_| NotALink)?;
+        Ok(Self { start_us, proof, key: key.parse().map_err(|_| NotALink)? })
+    }
+}
+
+/// Text that is no link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a start, a digest, a signature and a key")]
+pub struct NotALink;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,15 +3,16 @@
 //! Write-ahead log with `synchronous=FULL`: a committed transaction survives a power cut.
 
 mod presses;
+mod rows;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
+use self::rows::{ADD_RECORDING, ENTRY, add, entry, incident, state};
 use super::chains::Signed;
-use crate::evidence::{Digest, Proof, Signature};
 use crate::wire::IncidentId;
 
 /// SHA-256 of a fragment.
@@ -54,11 +55,6 @@ const MIGRATIONS: [&str; 2] = [
     ALTER TABLE fragment ADD COLUMN signature BLOB;
 ",
 ];
-
-/// What [`entry`] reads.
-const ENTRY: &str = "incident, idx, start_wall_us, duration_us, size, sha256, signed_us, previous, signature";
-
-const ADD_RECORDING: &str = "INSERT INTO recording (incident) VALUES (?1) ON CONFLICT DO NOTHING";
 
 /// How a fragment stands. The numbers are kept on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -373,53 +369,5 @@ impl Index {
         let sql = "SELECT incident FROM recording WHERE EXISTS
                        (SELECT 1 FROM fragment WHERE recording = seq AND state = 0)";
         self.db.prepare(sql)?.query_map([], |row| incident(row, 0))?.collect()
-    }
-}
-
-fn add(change: &Transaction<'_>, entry: &Entry, conflict: &str) -> rusqlite::Result<()> {
-    let id = entry.incident.to_string();
-    change.prepare_cached(ADD_RECORDING)?.execute([&id])?;
-    let sql = format!(
-        "INSERT INTO fragment
-             (recording, idx, start_wall_us, duration_us, size, sha256, signed_us, previous, signature)
-         VALUES ((SELECT seq FROM recording WHERE incident = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT {conflict}"
-    );
-    let signed_us = entry.signed.map(|signed| signed.start_us);
-    let (previous, signature) = entry.signed.map(|s| (s.proof.previous.0, s.proof.signature.0)).unzip();
-    let Entry { index, start_wall_us, duration_us, size, sha256, .. } = entry;
-    let values = params![id, index, start_wall_us, duration_us, size, sha256, signed_us, previous, signature];
-    change.prepare_cached(&sql)?.execute(values).map(drop)
-}
-
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    Ok(Entry {
-        incident: incident(row, 0)?,
-        index: row.get(1)?,
-        start_wall_us: row.get(2)?,
-        duration_us: row.get(3)?,
-        size: row.get(4)?,
-        sha256: row.get(5)?,
-        signed: match row.get(6)? {
-            None => None,
-            Some(start_us) => {
-                let (previous, signature) = (Digest(row.get(7)?), Signature(row.get(8)?));
-                Some(Signed { start_us, proof: Proof { previous, signature } })
-            }
-        },
-    })
-}
-
-fn incident(row: &Row<'_>, column: usize) -> rusqlite::Result<IncidentId> {
-    row.get::<_, String>(column)?.parse().map_err(|e: uuid::Error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e))
-    })
-}
-
-fn state(number: i64) -> State {
-    match number {
-        1 => State::Delivered,
-        2 => State::Refused,
-        3 => State::Lost,
-        _ => State::Waiting,
     }
 }
