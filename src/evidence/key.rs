@@ -16,6 +16,9 @@ use x509_parser::prelude::FromDer;
 use super::{NotHex, Signature, as_hex};
 use crate::durable::{self, Like};
 
+/// What its file is called in the store's directory.
+pub const FILE: &str = "evidence.key";
+
 /// Ed25519 in an algorithm identifier (RFC 8410).
 const ED25519_OID: &str = "1.3.101.112";
 /// DER of a SubjectPublicKeyInfo of Ed25519 up to the 32 bytes of the key (RFC 8410).

@@ -17,7 +17,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::evidence::{chain, names};
+use crate::evidence::{chain, key, names};
 use crate::wire::IncidentId;
 
 pub use crate::evidence::names::{Kind, TEMPORARY, kind};
@@ -67,7 +67,7 @@ pub fn chain(dir: &Path, incident: IncidentId) -> PathBuf {
 /// The key that signs them.
 #[must_use]
 pub fn evidence_key(dir: &Path) -> PathBuf {
-    dir.join("evidence.key")
+    dir.join(key::FILE)
 }
 
 /// What `path` is called while it is being written.

@@ -260,6 +260,7 @@ fn text(effect: &Effect) -> String {
         Effect::Order { kiosk, what: OrderKind::TestOver { test, .. } } => {
             format!("order {kiosk} {} test over", letter(*test))
         }
+        Effect::KeepHead(head) => format!("keep head {} {}", letter(head.incident), head.fragment),
         Effect::KeepTest { kiosk, test } => format!("keep test {kiosk} {}", letter(*test)),
         Effect::Signal { kiosk, .. } => format!("signal {kiosk}"),
         Effect::Audit { who, what, incident } => {
