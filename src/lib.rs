@@ -34,8 +34,8 @@
 //! **To change X go to Y:** what crosses between kiosk and centre: `wire/` (then `UPDATE_DOCS=1` for
 //! `docs/asyncapi.json`); what happens at a press: `machine/call.rs`; a configuration key: `config/kiosk.rs`,
 //! `config/centre.rs`; picture and sound: `adapter/media/`; buttons, lamps, outputs: `adapter/panel/`; who answers
-//! what: `centre/desk/`; what is signed and how it is verified: `evidence/`; what crosses between legs: `centre/gateway/`; the page: `centre/console/`; words of the
-//! page: `centre/console/src/i18n/`.
+//! what: `centre/desk/`; what is signed and how it is verified: `evidence/`; what crosses between legs:
+//! `centre/gateway/`; the page: `centre/console/`; words of the page: `centre/console/src/i18n/`.
 
 #[cfg(feature = "kiosk")]
 pub mod adapter;
