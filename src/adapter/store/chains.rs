@@ -309,15 +309,18 @@ impl Chains {
             .collect();
         while !tail.sealed {
             let index = tail.last.as_ref().and_then(fragment).map_or(0, |stated| stated.index + 1);
-            let entry = known.get(&index);
-            if let Some(link) = entry.and_then(|entry| indexed(entry, tail.previous)) {
-                self.put(&mut tail, incident, &subject, link)?;
-            } else if let Some(path) = files.get(&index) {
-                let stated = as_it_is(index, path)?;
-                self.append(&mut tail, incident, What::Fragment(stated))?;
-            } else {
-                break;
-            }
+            let stated = match (known.get(&index), files.get(&index)) {
+                (Some(entry), _) => match indexed(entry, tail.previous) {
+                    Some(link) => {
+                        self.put(&mut tail, incident, &subject, link)?;
+                        continue;
+                    }
+                    None => stated(entry),
+                },
+                (None, Some(path)) => as_it_is(index, path)?,
+                (None, None) => break,
+            };
+            self.append(&mut tail, incident, What::Fragment(stated))?;
         }
         if tail.length != before {
             info!(%incident, from = before, to = tail.length, "the chain was made whole again");

@@ -161,10 +161,13 @@ impl Reindex {
             }
         }
         self.missing(incident, &fragments, &known)?;
-        let links = self.links(incident, &known);
-        let added = self.unindexed(incident, &fragments, &known, &links)?;
+        let mut found = self.unindexed(incident, &fragments, &known)?;
+        let links = self.links(incident, known.iter().map(|(entry, _)| entry).chain(&found).cloned().collect());
         let unsigned = |entry: &Entry| entry.signed.is_none() && links.contains_key(&entry.index);
-        if known.iter().any(|(entry, _)| unsigned(entry)) {
+        let to_sign = known.iter().any(|(entry, _)| unsigned(entry));
+        found.iter_mut().for_each(|entry| entry.signed = links.get(&entry.index).copied());
+        let added = self.add(incident, found)?;
+        if to_sign {
             self.way.ask(move |index| index.sign(incident, &links))?;
         }
 
@@ -188,9 +191,8 @@ impl Reindex {
     }
 
     /// Step 6, the chain; what was signed, by fragment. A chain that cannot be read is no hindrance.
-    fn links(&self, incident: IncidentId, known: &[(Entry, State)]) -> BTreeMap<u64, Signed> {
-        let entries = || known.iter().map(|(entry, _)| entry.clone()).collect();
-        self.chains.links(incident, entries).unwrap_or_else(|why| {
+    fn links(&self, incident: IncidentId, entries: Vec<Entry>) -> BTreeMap<u64, Signed> {
+        self.chains.links(incident, || entries).unwrap_or_else(|why| {
             self.outcome.note(format!("{}: {why}", layout::chain(&self.dir, incident).display()));
             BTreeMap::new()
         })
@@ -217,14 +219,8 @@ impl Reindex {
         Ok(())
     }
 
-    /// Step 6, the files against the index.
-    fn unindexed(
-        &self,
-        incident: IncidentId,
-        files: &Files,
-        known: &[(Entry, State)],
-        links: &BTreeMap<u64, Signed>,
-    ) -> Result<usize, Trouble> {
+    /// Step 6, the files against the index: what is to be added, each file read once.
+    fn unindexed(&self, incident: IncidentId, files: &Files, known: &[(Entry, State)]) -> Result<Vec<Entry>, Trouble> {
         let known: BTreeSet<u64> = known.iter().map(|(entry, _)| entry.index).collect();
         let mut entries = Vec::new();
         for (number, path) in files.iter().filter(|(number, _)| !known.contains(number)) {
@@ -239,9 +235,14 @@ impl Reindex {
                 duration_us: duration_us(*number, path, files),
                 size: bytes.len() as u64,
                 sha256: Sha256::digest(&bytes).into(),
-                signed: links.get(number).copied(),
+                signed: None,
             });
         }
+        Ok(entries)
+    }
+
+    /// Adds them. Returns how many.
+    fn add(&self, incident: IncidentId, entries: Vec<Entry>) -> Result<usize, Trouble> {
         let added = entries.len();
         if added > 0 {
             // Before they can be delivered: the centre is asked first what it has of them.
