@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
+use super::heads::Heads;
 use super::index::Entry;
 use super::layout::{self, Kind};
 use crate::evidence::chain::{self, Chain, Head};
@@ -21,8 +21,6 @@ use crate::evidence::{Digest, Link, Proof, PublicKey, SigningKey, Stated, Subjec
 use crate::wire::evidence::ChainHead;
 use crate::wire::{IncidentId, KioskId};
 
-/// Heads that may wait to be said, one for each incident: more recordings than ever run at once.
-const MAX_HEADS: usize = 16;
 /// A chain that could not be written so often in a row is not gone on with: a recording without links is one, too.
 const GIVE_UP: u32 = 5;
 
@@ -73,36 +71,6 @@ struct Tail {
     previous: Digest,
     last: Option<Link>,
     sealed: bool,
-}
-
-/// Newest heads that were not said yet, one for each incident: a small, bounded place.
-#[derive(Default)]
-pub struct Heads {
-    waiting: Mutex<BTreeMap<IncidentId, ChainHead>>,
-    more: Notify,
-}
-
-impl Heads {
-    fn put(&self, head: ChainHead) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() >= MAX_HEADS && !waiting.contains_key(&head.incident) {
-            waiting.pop_first();
-        }
-        waiting.insert(head.incident, head);
-        drop(waiting);
-        self.more.notify_one();
-    }
-
-    /// Waits until there is something to say.
-    pub async fn next(&self) -> Vec<ChainHead> {
-        loop {
-            let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-            if !waiting.is_empty() {
-                return waiting.into_values().collect();
-            }
-            self.more.notified().await;
-        }
-    }
 }
 
 impl Chains {

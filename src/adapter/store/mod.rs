@@ -6,6 +6,7 @@
 
 mod chains;
 pub mod check;
+mod heads;
 mod index;
 mod late;
 pub mod layout;
@@ -24,7 +25,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
-pub use chains::{Chains, Heads, Signed};
+pub use chains::{Chains, Signed};
+pub use heads::Heads;
 pub use index::{Entry, Hash, Index, State};
 pub use late::{LateStore, Presses};
 pub use writer::{Step, StopAfter};
