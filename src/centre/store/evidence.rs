@@ -16,6 +16,10 @@ use super::recordings::FragmentRow;
 
 /// Keys of one kiosk that are kept; one that offers more is not itself any more.
 const MAX_KEYS: u32 = 16;
+/// Different words about one fragment that are kept: two are enough to show that one is wrong.
+const MAX_WORDS: u32 = 4;
+/// Largest index of a fragment, as for delivery.
+const MAX_PLACE: u64 = 1_000_000;
 
 /// A key as the centre knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -166,12 +170,22 @@ pub fn enter_seal(
     Ok(holds)
 }
 
-/// Keeps what was heard of a chain, with the centre's own time. Another word about the same fragment stays beside it.
+/// Keeps what was heard of a chain, with the centre's own time. Another word about the same fragment stays beside it,
+/// up to [`MAX_WORDS`]; of a place that no recording has nothing is kept.
 pub fn keep_head(db: &Connection, head: &ChainHead, received_us: i64) -> Result<(), StoreError> {
     db.prepare_cached(
-        "INSERT OR IGNORE INTO heads (incident, sealed, n, digest, received_us) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT OR IGNORE INTO heads (incident, sealed, n, digest, received_us) SELECT ?1, ?2, ?3, ?4, ?5 \
+         WHERE ?3 <= ?6 AND (SELECT count(*) FROM heads WHERE incident = ?1 AND sealed = ?2 AND n = ?3) < ?7",
     )?
-    .execute(params![head.incident.to_string(), head.sealed, head.fragment, head.digest, received_us])?;
+    .execute(params![
+        head.incident.to_string(),
+        head.sealed,
+        head.fragment,
+        head.digest,
+        received_us,
+        MAX_PLACE,
+        MAX_WORDS
+    ])?;
     Ok(())
 }
 
