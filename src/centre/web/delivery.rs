@@ -14,6 +14,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::error::Failure;
+use super::evidence::Came;
 use super::incidents::incident_id;
 use super::uploads::Turn;
 use super::{Web, evidence, room};
@@ -80,14 +81,12 @@ pub async fn fragment(
         sha256,
     };
     let receipt = Receipt { incident, index, sha256: row.sha256.clone() };
-    let known = is_known(&web, incident, &kiosk, &row).await?;
-    if !known {
-        keep(&web, incident, &kiosk, row.clone(), bytes).await?;
-    }
-    // Before pages are shown what has grown, and after the fragment: its link proves nothing without it.
-    evidence::link(&web, &kiosk, incident, row, &headers).await?;
-    if !known {
-        web.recording_grew(incident).await?;
+    let (subject, came) = (Subject { kiosk, incident }, Came::with(&headers));
+    if is_known(&web, incident, &subject.kiosk, &row).await? {
+        // Its link may have been lost on the way, or was made later.
+        web.store.write(move |db| came.enter(db, &subject, &row)).await?;
+    } else {
+        keep(&web, subject, row, bytes, came).await?;
     }
     Ok(Json(receipt))
 }
@@ -162,21 +161,28 @@ async fn is_known(web: &Web, incident: IncidentId, kiosk: &KioskId, row: &Fragme
     }
 }
 
-async fn keep(web: &Web, incident: IncidentId, kiosk: &KioskId, row: FragmentRow, bytes: Bytes) -> Result<(), Failure> {
-    let object = row.object.clone();
+async fn keep(web: &Web, subject: Subject, row: FragmentRow, bytes: Bytes, came: Came) -> Result<(), Failure> {
+    let (object, index, of) = (row.object.clone(), row.index, subject.clone());
     web.archive.put(&object, bytes).await?;
-    let owner = kiosk.clone();
-    let entered = web.store.write(move |db| recordings::enter(db, incident, &owner, &row, wall_us())).await?;
-    match entered {
-        Entered::New | Entered::Same => Ok(()),
-        refused => {
+    let entered = web.store.write(move |db| {
+        let entered = recordings::enter(db, of.incident, &of.kiosk, &row, wall_us())?;
+        let link = if entered == Entered::New { came.enter(db, &of, &row)? } else { None };
+        Ok((entered, link))
+    });
+    match entered.await? {
+        (Entered::New, link) => {
+            came.tell(web, &subject, index, link);
+            web.recording_grew(subject.incident).await
+        }
+        (Entered::Same, _) => Ok(()),
+        (refused, _) => {
             // Lost a race against another request: no row points to these bytes.
             if let Err(why) = web.archive.remove(&object).await {
                 tracing::warn!(object, %why, "archive: an object without a row stays");
             }
             match refused {
                 Entered::Other { sha256 } => Err(taken(&sha256)),
-                Entered::Foreign | Entered::New | Entered::Same => Err(foreign(web, kiosk)),
+                Entered::Foreign | Entered::New | Entered::Same => Err(foreign(web, &subject.kiosk)),
             }
         }
     }

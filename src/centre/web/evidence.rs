@@ -16,37 +16,56 @@ use crate::centre::store::StoreError;
 use crate::centre::store::evidence::{self as kept, Pinned};
 use crate::centre::store::recordings::FragmentRow;
 use crate::evidence::{Offered, Proof, PublicKey, Subject};
+use crate::wire::KioskId;
 use crate::wire::delivery::{EvidenceKey, KeyReceipt, LINK_HEADER, SealProof};
-use crate::wire::{IncidentId, KioskId};
 
-/// Keeps the link that came with a fragment, if one did.
-pub(super) async fn link(
-    web: &Web,
-    kiosk: &KioskId,
-    incident: IncidentId,
-    row: FragmentRow,
-    headers: &HeaderMap,
-) -> Result<(), Failure> {
-    let Some(text) = headers.get(LINK_HEADER) else { return Ok(()) };
-    let index = row.index;
-    let who = format!("kiosk:{kiosk}");
-    let Some(offered) = text.to_str().ok().and_then(|text| text.parse::<Offered>().ok()) else {
-        web.audit(who, format!("evidence: what came with fragment {index} is no link"), Some(incident));
-        return Ok(());
-    };
-    let subject = Subject { kiosk: kiosk.clone(), incident };
-    let entered = web.store.write(move |db| {
-        let pinned = kept::pin(db, &subject.kiosk, &offered.key, wall_us())?;
-        Ok((pinned, kept::enter_link(db, &subject, &row, &offered)?))
-    });
-    let (pinned, holds) = entered.await?;
-    tell(web, kiosk, &offered.key, pinned);
-    if !holds {
-        let what = format!("evidence: the signature of fragment {index} does not hold for what was received");
-        tracing::error!(%kiosk, %incident, index, "evidence: a signature does not hold");
-        web.audit(who, what, Some(incident));
+/// The link that came with a fragment.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Came {
+    /// None did.
+    Not,
+    /// Something else did.
+    Nonsense,
+    /// This one.
+    Link(Offered),
+}
+
+impl Came {
+    /// As the request's head has it.
+    pub fn with(headers: &HeaderMap) -> Self {
+        let Some(text) = headers.get(LINK_HEADER) else { return Self::Not };
+        text.to_str().ok().and_then(|text| text.parse().ok()).map_or(Self::Nonsense, Self::Link)
     }
-    Ok(())
+
+    /// Keeps it; in one transaction with its fragment, which nobody is to see without it. Returns what came of key and
+    /// signature.
+    pub fn enter(
+        &self,
+        db: &Connection,
+        subject: &Subject,
+        row: &FragmentRow,
+    ) -> Result<Option<(Pinned, bool)>, StoreError> {
+        let Self::Link(offered) = self else { return Ok(None) };
+        let pinned = kept::pin(db, &subject.kiosk, &offered.key, wall_us())?;
+        Ok(Some((pinned, kept::enter_link(db, subject, row, offered)?)))
+    }
+
+    /// Enters in the journal what is not as it should be.
+    pub fn tell(&self, web: &Web, subject: &Subject, index: u64, outcome: Option<(Pinned, bool)>) {
+        let Subject { kiosk, incident } = subject;
+        let say = |what: String| web.audit(format!("kiosk:{kiosk}"), what, Some(*incident));
+        match (self, outcome) {
+            (Self::Nonsense, _) => say(format!("evidence: what came with fragment {index} is no link")),
+            (Self::Link(offered), Some((pinned, holds))) => {
+                tell(web, kiosk, &offered.key, pinned);
+                if !holds {
+                    tracing::error!(%kiosk, %incident, index, "evidence: a signature does not hold");
+                    say(format!("evidence: the signature of fragment {index} does not hold for what was received"));
+                }
+            }
+            (Self::Not, _) | (Self::Link(_), None) => {}
+        }
+    }
 }
 
 /// Keeps a seal that can be read; of another one there is none.
