@@ -15,14 +15,14 @@
 //! ```
 //!
 //! **Rule of dependence** (held by `tests/house.rs`): `wire <- machine <- kiosk <- adapter <- bin`,
-//! `wire <- centre <- bin` (a `<-` b: b may use a). `rtc`, `mqtt` and `tls` are small shared rooms beside
-//! `wire`; `config` is read by `bin` and handed down as plain values.
+//! `wire <- centre <- bin` (a `<-` b: b may use a). `rtc`, `mqtt`, `tls` and `evidence` are small shared rooms
+//! beside `wire`; `config` is read by `bin` and handed down as plain values.
 //!
 //! **Invariants** (each with its test):
 //! 1. A press becomes an alarm that is sent until the centre's acknowledgement, over any crash once it was
 //!    kept, and exactly one incident is opened at the centre.
 //! 2. No effect waits for another's success unless the machine says so.
-//! 3. A sealed fragment is whole, its hash true.
+//! 3. A sealed fragment is whole, its hash true, its place in the chain provable (`evidence/`).
 //! 4. No fragment is deleted before the centre's receipt (nothing deletes any yet).
 //! 5. The watchdog is fed only while the button, the link loop, the camera frames and the sound make progress.
 //! 6. The machine reads no clock and does no IO.
@@ -34,8 +34,8 @@
 //! **To change X go to Y:** what crosses between kiosk and centre: `wire/` (then `UPDATE_DOCS=1` for
 //! `docs/asyncapi.json`); what happens at a press: `machine/call.rs`; a configuration key: `config/kiosk.rs`,
 //! `config/centre.rs`; picture and sound: `adapter/media/`; buttons, lamps, outputs: `adapter/panel/`; who answers
-//! what: `centre/desk/`; what crosses between legs: `centre/gateway/`; the page: `centre/console/`; words of the
-//! page: `centre/console/src/i18n/`.
+//! what: `centre/desk/`; what is signed and how it is verified: `evidence/`; what crosses between legs:
+//! `centre/gateway/`; the page: `centre/console/`; words of the page: `centre/console/src/i18n/`.
 
 #[cfg(feature = "kiosk")]
 pub mod adapter;
@@ -45,6 +45,7 @@ pub mod config;
 pub mod control;
 pub mod ctl;
 pub mod durable;
+pub mod evidence;
 #[cfg(feature = "kiosk")]
 pub mod kiosk;
 // The machine reads no clock, does no IO and draws no lots (invariant 6); clippy.toml holds the list, each with its reason.

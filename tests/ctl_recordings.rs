@@ -2,51 +2,32 @@
 #![cfg(feature = "kiosk")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod media_files;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use bytes::Bytes;
+use media_files::{encoded, frames};
 use sos::adapter::store::{StoreAdapter, layout};
 use sos::ctl::recordings::{RecordingsError, export, list};
+use sos::evidence::SigningKey;
 use sos::kiosk::INBOX_SIZE;
 use sos::kiosk::ports::{Fragments, NewFragment};
-use sos::wire::IncidentId;
+use sos::wire::{IncidentId, KioskId};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 const START_US: i64 = 1_700_000_000_000_000;
 
-/// Five seconds of picture and sound, a fragment a second: header first.
-fn encoded(dir: &Path) -> Vec<Vec<u8>> {
-    let file = dir.join("source.mp4");
-    let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=25", "-f", "lavfi", "-i", "sine=440"])
-        .args(["-t", "5", "-c:v", "libx264", "-g", "25", "-c:a", "aac"])
-        .args(["-movflags", "frag_keyframe+empty_moov+default_base_moof"])
-        .arg(&file)
-        .status()
-        .expect("ffmpeg runs");
-    assert!(made.success());
-    let bytes = fs::read(&file).unwrap();
-    let (mut parts, mut at) = (vec![Vec::new()], 0);
-    while at < bytes.len() {
-        let size = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-        let kind = &bytes[at + 4..at + 8];
-        if kind == b"moof" {
-            parts.push(Vec::new());
-        }
-        if kind != b"mfra" {
-            parts.last_mut().unwrap().extend_from_slice(&bytes[at..at + size]);
-        }
-        at += size;
-    }
-    parts
+fn kiosk() -> KioskId {
+    "park-north-1".parse().unwrap()
 }
 
 fn record(dir: &Path, incident: IncidentId, parts: &[Vec<u8>]) {
     let (inbox, _events) = mpsc::channel(INBOX_SIZE);
-    let (store, ..) = StoreAdapter::open(dir, inbox).unwrap();
+    let (store, ..) = StoreAdapter::open(dir, &kiosk(), inbox).unwrap();
     for (index, bytes) in (0..).zip(parts) {
         store
             .write(NewFragment {
@@ -59,17 +40,6 @@ fn record(dir: &Path, incident: IncidentId, parts: &[Vec<u8>]) {
             .unwrap();
     }
     store.seal(incident, parts.len() as u64 - 1).unwrap();
-}
-
-fn frames(file: &Path) -> u32 {
-    let counted = Command::new("ffprobe")
-        .args(["-v", "error", "-count_frames", "-select_streams", "v:0"])
-        .args(["-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"])
-        .arg(file)
-        .output()
-        .expect("ffprobe runs");
-    let text = String::from_utf8(counted.stdout).unwrap();
-    text.trim().trim_matches(',').parse().unwrap_or_else(|_| panic!("not a number: {text:?}"))
 }
 
 #[test]
@@ -149,4 +119,108 @@ fn the_command_line_lists_and_exports() {
     assert_eq!((code, stdout.as_str()), (Some(7), ""));
     assert!(err.starts_with(&format!("error: {}", out.display())) && err.contains("\nhint: "), "{err}");
     assert_eq!(ctl(&["export", "not-an-id", "x"]).0, Some(2));
+}
+
+/// `sos-ctl verify` on this directory.
+fn verified(dir: &Path, key: &Path) -> (Option<i32>, String) {
+    let done =
+        Command::new(env!("CARGO_BIN_EXE_sos-ctl")).arg("verify").arg(dir).arg("--key").arg(key).output().unwrap();
+    (done.status.code(), String::from_utf8(done.stdout).unwrap())
+}
+
+/// A recording of six files, sealed, and the key's public half as a file.
+fn signed(dir: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
+    let incident = IncidentId::fresh();
+    record(dir, incident, &encoded(dir));
+    let key = dir.join("evidence.pem");
+    let (private, _) = SigningKey::load_or_make(&layout::evidence_key(dir)).unwrap();
+    fs::write(&key, private.public().to_pem()).unwrap();
+    (layout::recording(dir, incident), key)
+}
+
+#[test]
+fn every_tampering_is_named_and_the_rest_stays_proven() {
+    let dir = TempDir::new().unwrap();
+    let (recording, key) = signed(dir.path());
+    let (code, said) = verified(&recording, &key);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("verified: incident ") && said.contains("of park-north-1, 6 fragments"), "{said}");
+
+    let path = |name: &str| recording.join(name);
+    let chain = fs::read_to_string(path("chain")).unwrap();
+    let lines: Vec<&str> = chain.split_inclusive('\n').collect();
+    let without = |at: usize| [&lines[..at], &lines[at + 1..]].concat().concat();
+    let flipped = |name: &str, at: usize| {
+        let mut bytes = fs::read(path(name)).unwrap();
+        bytes[at] ^= 4;
+        bytes
+    };
+    let third = fs::read(path("000003.m4s")).unwrap();
+    // What is written over what (none: removed), what is said, and how many fragments stay proven.
+    type Change<'a> = (&'a str, Option<Vec<u8>>);
+    let cases: Vec<(Vec<Change<'_>>, &str, usize)> = vec![
+        (vec![("000002.m4s", Some(flipped("000002.m4s", 1000)))], "fragment 2: altered: 000002.m4s: SHA-256 ", 5),
+        (vec![("000000.mp4", Some(flipped("000000.mp4", 0)))], "fragment 0: altered: 000000.mp4: ", 5),
+        (vec![("000003.m4s", Some(third[..third.len() - 1].to_vec()))], "fragment 3: truncated: 000003.m4s: ", 5),
+        (vec![("000003.m4s", None)], "fragment 3: missing: there is no 000003.m4s", 5),
+        (vec![("000005.m4s", None), ("chain", Some(lines[..6].concat().into_bytes())), ("sealed", None)], "", 5),
+        (
+            vec![("000005.m4s", None), ("chain", Some(without(6).into_bytes()))],
+            "fragment 5: missing: there is neither",
+            5,
+        ),
+        (vec![("000004.m4s", Some(third.clone()))], "fragment 4: reordered: 000004.m4s: holds fragment 3", 5),
+        (vec![("000006.m4s", Some(third.clone()))], "fragment 6: added: 000006.m4s has no link in chain; it is ", 6),
+        (vec![("extra", Some(b"x".to_vec()))], "added: extra is no file of a recording", 6),
+        (vec![("chain", Some(without(2).into_bytes()))], "fragment 1: added: 000001.m4s has no link in chain", 5),
+        (vec![("chain", Some(flipped("chain", lines[0].len() + lines[1].len() + 100)))], "fragment 1: ", 5),
+        (vec![("chain", Some(flipped("chain", 30)))], "not signed by this key", 0),
+        (vec![("sealed", Some(b"4\n".to_vec()))], "the end is not as it was signed: the seal says 5, sealed says 4", 6),
+        (vec![("chain", Some(without(7).into_bytes()))], "the end is not as it was signed: sealed is there, and no", 6),
+        (vec![("chain", Some(lines[..7].concat().into_bytes())), ("sealed", None)], "", 6),
+    ];
+    for (changes, expected, proven) in cases {
+        let copy = TempDir::new().unwrap();
+        for entry in fs::read_dir(&recording).unwrap().flatten() {
+            fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+        }
+        for (name, bytes) in &changes {
+            match bytes {
+                Some(bytes) => fs::write(copy.path().join(name), bytes).unwrap(),
+                None => fs::remove_file(copy.path().join(name)).unwrap(),
+            }
+        }
+        let (code, said) = verified(copy.path(), &key);
+        let names: Vec<&str> = changes.iter().map(|(name, _)| *name).collect();
+        if expected.is_empty() {
+            // Without its end and without the word of its end it is a recording that goes on.
+            assert_eq!(code, Some(14), "{names:?}: {said}");
+            assert!(
+                said.starts_with("not proven to be all") && said.contains(&format!(", {proven} fragments")),
+                "{said}"
+            );
+        } else {
+            assert_eq!(code, Some(13), "{names:?}: {said}");
+            assert!(said.contains(expected), "{names:?}: expected {expected:?}: {said}");
+            assert!(said.contains(&format!("; {proven} fragments are as they were signed")), "{names:?}: {said}");
+        }
+    }
+}
+
+#[test]
+fn what_has_no_links_or_another_key_is_not_proven() {
+    let dir = TempDir::new().unwrap();
+    let (recording, key) = signed(dir.path());
+    let other = dir.path().join("other.pem");
+    let (private, _) = SigningKey::load_or_make(&dir.path().join("other.key")).unwrap();
+    fs::write(&other, private.public().to_pem()).unwrap();
+    let (code, said) = verified(&recording, &other);
+    assert_eq!(code, Some(13), "{said}");
+    assert!(said.contains("line 1 of chain names the key "), "{said}");
+    fs::remove_file(recording.join("chain")).unwrap();
+    fs::remove_file(recording.join("sealed")).unwrap();
+    let (code, said) = verified(&recording, &key);
+    assert_eq!((code, said.starts_with("not signed: ")), (Some(14), true), "{said}");
+    assert_eq!(verified(dir.path(), &key).0, Some(11), "no recording there");
+    assert_eq!(verified(&recording, &recording.join("000001.m4s")).0, Some(11), "no key there");
 }

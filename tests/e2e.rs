@@ -57,6 +57,8 @@ async fn one_press_brings_an_officer_and_all_of_it_is_recorded() -> Result<()> {
     let done =
         api.incident_when(&incident, "recording complete", |i| i["recording"]["complete"] == json!(true)).await?;
     ensure!(done["verdict"] == json!("real") && done["standing"] == json!("closed"), "{done}");
+    let evidence = &done["recording"]["evidence"];
+    ensure!(*evidence == json!({"standing": "verified"}), "every fragment is proven: {evidence}");
     let (begins, edge) = (done["recording"]["start_wall_us"].as_i64(), done["timing"]["edge"].as_i64());
     ensure!(begins.is_some() && begins < edge.map(|edge| edge - 500_000), "from before the press: {done}");
     for mark in ["edge", "kept", "sent", "received", "acknowledged", "alarm_painted", "first_frame", "answered"] {

@@ -14,14 +14,15 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("machine", vec!["wire"]),
         ("tls", vec![]),
         ("durable", vec![]),
+        ("evidence", vec!["wire", "durable"]),
         ("control", vec!["wire"]),
         ("rtc", vec!["wire"]),
         ("mqtt", vec!["wire", "tls"]),
         ("config", vec!["wire", "tls", "control", "durable"]),
         ("kiosk", vec!["wire", "machine", "control"]),
-        ("adapter", vec!["wire", "machine", "kiosk", "rtc", "mqtt", "tls", "durable"]),
-        ("ctl", vec!["wire", "control", "config", "adapter", "tls", "durable"]),
-        ("centre", vec!["wire", "rtc", "mqtt", "tls"]),
+        ("adapter", vec!["wire", "machine", "kiosk", "rtc", "mqtt", "tls", "durable", "evidence"]),
+        ("ctl", vec!["wire", "control", "config", "adapter", "tls", "durable", "evidence"]),
+        ("centre", vec!["wire", "rtc", "mqtt", "tls", "evidence"]),
     ])
 }
 

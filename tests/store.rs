@@ -10,19 +10,26 @@ use std::time::Duration;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use sos::adapter::store::{LateStore, State, Step, StoreAdapter, StoreError, layout};
+use sos::evidence::chain::Chain;
+use sos::evidence::verify::{Outcome, verify};
+use sos::evidence::{SigningKey, Subject};
 use sos::kiosk::ports::{Fragments, KeptPress, NewFragment, Store};
 use sos::kiosk::{INBOX_SIZE, Stamped};
 use sos::machine::Event;
-use sos::wire::IncidentId;
 use sos::wire::up::{Fault, FaultKind, PressOrigin};
+use sos::wire::{IncidentId, KioskId};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 type Events = mpsc::Receiver<Stamped>;
 
+fn kiosk() -> KioskId {
+    "park-north-1".parse().unwrap()
+}
+
 fn open(dir: &Path) -> (Arc<StoreAdapter>, Vec<KeptPress>, Vec<String>, Events) {
     let (inbox, events) = mpsc::channel(INBOX_SIZE);
-    let (store, presses, mut report) = StoreAdapter::open(dir, inbox).expect("the store opens");
+    let (store, presses, mut report) = StoreAdapter::open(dir, &kiosk(), inbox).expect("the store opens");
     report.extend(store.recovered(Duration::from_secs(10)).expect("every recording is looked at in time"));
     // The count follows each job; the next answer comes after it.
     store.next_index(IncidentId::fresh());
@@ -392,10 +399,10 @@ async fn undelivered_counts_what_has_no_receipt() {
 fn two_daemons_never_share_a_directory() {
     let dir = TempDir::new().unwrap();
     let (inbox, _events) = mpsc::channel(INBOX_SIZE);
-    let first = StoreAdapter::open(dir.path(), inbox.clone()).unwrap();
-    assert!(matches!(StoreAdapter::open(dir.path(), inbox.clone()), Err(StoreError::InUse { .. })));
+    let first = StoreAdapter::open(dir.path(), &kiosk(), inbox.clone()).unwrap();
+    assert!(matches!(StoreAdapter::open(dir.path(), &kiosk(), inbox.clone()), Err(StoreError::InUse { .. })));
     drop(first);
-    StoreAdapter::open(dir.path(), inbox).expect("free again");
+    StoreAdapter::open(dir.path(), &kiosk(), inbox).expect("free again");
 }
 
 #[test]
@@ -404,7 +411,7 @@ fn where_nothing_can_be_kept_the_error_names_the_place() {
     let taken = dir.path().join("a-file");
     fs::write(&taken, "").unwrap();
     let (inbox, _events) = mpsc::channel(INBOX_SIZE);
-    let failed = StoreAdapter::open(&taken, inbox).err().expect("no directory").to_string();
+    let failed = StoreAdapter::open(&taken, &kiosk(), inbox).err().expect("no directory").to_string();
     assert!(failed.contains("a-file"), "{failed}");
 }
 
@@ -448,7 +455,7 @@ async fn a_start_waits_for_no_recording_and_keeps_presses_meanwhile() {
     let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
     let (opened, store) = mpsc::channel(1);
     let at = dir.path().to_owned();
-    std::thread::spawn(move || opened.blocking_send(StoreAdapter::open(&at, inbox)));
+    std::thread::spawn(move || opened.blocking_send(StoreAdapter::open(&at, &kiosk(), inbox)));
     let mut store = store;
     let opened = tokio::time::timeout(Duration::from_secs(5), store.recv()).await.expect("it opens in time").unwrap();
     let (store, presses, _) = opened.expect("it opens");
@@ -489,7 +496,7 @@ async fn a_recording_goes_on_where_its_files_end_before_they_are_indexed_again()
     let hangs = layout::fragment(dir.path(), newer, 0);
     hang(&hangs);
     let (inbox, _events) = mpsc::channel(INBOX_SIZE);
-    let (store, ..) = StoreAdapter::open(dir.path(), inbox).unwrap();
+    let (store, ..) = StoreAdapter::open(dir.path(), &kiosk(), inbox).unwrap();
     assert_eq!(indexed(&store, incident).await, [], "not yet");
     assert_eq!((store.next_index(incident), store.recorded_wall_us(incident)), (4, whole));
     // What is written meanwhile is indexed as it is, and is not newer than the rest.
@@ -508,7 +515,7 @@ async fn a_store_that_cannot_be_opened_is_tried_again_and_keeps_what_was_pressed
     let at = dir.path().join("store");
     fs::write(&at, "in the way").unwrap();
     let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
-    let (store, mut presses) = LateStore::start(&at, inbox).unwrap();
+    let (store, mut presses) = LateStore::start(&at, &kiosk(), inbox).unwrap();
     let failed = event(&mut events).await;
     assert!(is_store_fault(&failed, "store"), "{failed:?}");
     assert_eq!(presses.recv().await, Some(vec![]), "the start need not wait");
@@ -542,7 +549,7 @@ async fn a_card_that_hangs_at_the_start_is_a_fault_and_what_was_pressed_is_kept_
     hang(&layout::lock(dir.path()));
 
     let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
-    let (store, mut presses) = LateStore::start(dir.path(), inbox).unwrap();
+    let (store, mut presses) = LateStore::start(dir.path(), &kiosk(), inbox).unwrap();
     store.keep(press(pressed));
     store.keep(press(over));
     store.keep_closed(over);
@@ -565,7 +572,7 @@ async fn a_card_that_hangs_at_the_start_is_a_fault_and_what_was_pressed_is_kept_
 async fn a_disk_that_hangs_while_something_is_kept_is_a_fault() {
     let dir = TempDir::new().unwrap();
     let (inbox, mut events) = mpsc::channel(INBOX_SIZE);
-    let (store, _presses) = LateStore::start(dir.path(), inbox).unwrap();
+    let (store, _presses) = LateStore::start(dir.path(), &kiosk(), inbox).unwrap();
     let there = Arc::clone(&store).here().await;
     let (let_go, hangs) = std::sync::mpsc::channel::<()>();
     let asked = tokio::spawn(async move {
@@ -598,4 +605,105 @@ async fn the_proof_of_a_store_that_nobody_asks_is_a_write() {
     store.ask(|index| index.prove()).await.expect_err("nothing can be written");
     let fault = event(&mut events).await;
     assert!(is_store_fault(&fault, "locked"), "{fault:?}");
+}
+
+/// What `sos-ctl verify` would find.
+fn proven(dir: &Path, incident: IncidentId) -> (Outcome, Vec<u64>, Vec<String>) {
+    let (key, made) = SigningKey::load_or_make(&layout::evidence_key(dir)).unwrap();
+    assert!(!made, "the store has made it");
+    let report = verify(&layout::recording(dir, incident), &key.public()).unwrap();
+    (report.outcome, report.proven, report.findings.iter().map(ToString::to_string).collect())
+}
+
+#[tokio::test]
+async fn the_chain_is_whole_wherever_the_power_went() {
+    // What else is lost: nothing; the end of the chain's file, which is never synced; the index; both.
+    for (step, chain_lost, index_lost) in Step::ALL
+        .into_iter()
+        .flat_map(|step| [(step, 0, false), (step, 1, false), (step, 500, false), (step, 0, true), (step, 700, true)])
+    {
+        let case = format!("{step:?}, {chain_lost} bytes of the chain lost, index lost: {index_lost}");
+        let dir = TempDir::new().unwrap();
+        let incident = IncidentId::fresh();
+        let (store, _, _, mut events) = open(dir.path());
+        store.keep(press(incident));
+        event(&mut events).await;
+        (0..4).for_each(|index| store.write(fragment(incident, index)).unwrap());
+        let before = fs::read(layout::chain(dir.path(), incident)).unwrap();
+        store.stop_after(Some(step));
+        store.write(fragment(incident, 4)).expect_err("it stops");
+        let cut = snapshot(dir.path());
+        let chain = layout::chain(cut.path(), incident);
+        let length = fs::metadata(&chain).unwrap().len();
+        fs::File::options().write(true).open(&chain).unwrap().set_len(length - chain_lost).unwrap();
+        if index_lost {
+            for file in ["", "-wal", "-shm"] {
+                let _ = fs::remove_file(cut.path().join(format!("store.sqlite{file}")));
+            }
+        }
+        let (store, ..) = open(cut.path());
+        // The very same bytes: what was said to the centre of it stays true.
+        assert!(fs::read(&chain).unwrap().starts_with(&before), "{case}");
+        if !index_lost {
+            (store.next_index(incident)..7).for_each(|index| store.write(fragment(incident, index)).unwrap());
+            store.seal(incident, 6).unwrap();
+        }
+        let indexed = store.ask(move |index| index.fragments(incident)).await.unwrap();
+        assert!(indexed.iter().all(|(entry, _)| entry.signed.is_some()), "{case}: what is delivered has its link");
+        let (outcome, fragments, findings) = proven(cut.path(), incident);
+        assert_eq!((outcome, findings), (Outcome::Verified, vec![]), "{case}");
+        assert_eq!(fragments.len(), indexed.len(), "{case}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_recorded_before_there_were_links_stays_unsigned() {
+    let dir = TempDir::new().unwrap();
+    let incident = IncidentId::fresh();
+    let (store, _, _, mut events) = open(dir.path());
+    store.keep(press(incident));
+    event(&mut events).await;
+    (0..3).for_each(|index| store.write(fragment(incident, index)).unwrap());
+    drop(store);
+    fs::remove_file(layout::chain(dir.path(), incident)).unwrap();
+    for file in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(dir.path().join(format!("store.sqlite{file}")));
+    }
+    let (store, ..) = open(dir.path());
+    store.write(fragment(incident, 3)).unwrap();
+    store.seal(incident, 3).unwrap();
+    let indexed = store.ask(move |index| index.fragments(incident)).await.unwrap();
+    assert_eq!(indexed.len(), 4);
+    assert!(indexed.iter().all(|(entry, _)| entry.signed.is_none()), "nobody signs afterwards");
+    assert_eq!(proven(dir.path(), incident).0, Outcome::Unsigned);
+}
+
+#[tokio::test]
+async fn the_head_of_the_chain_is_there_to_be_said() {
+    let dir = TempDir::new().unwrap();
+    let incident = IncidentId::fresh();
+    let (store, ..) = open(dir.path());
+    let next = async |store: &StoreAdapter| {
+        let heads = tokio::time::timeout(Duration::from_secs(10), store.chains().heads.next()).await.expect("in time");
+        heads.into_iter().map(|head| (head.fragment, head.sealed, head.digest)).collect::<Vec<_>>()
+    };
+    (0..3).for_each(|index| store.write(fragment(incident, index)).unwrap());
+    let subject = Subject { kiosk: kiosk(), incident };
+    let digest = |at: usize| {
+        let chain = Chain::read(&fs::read(layout::chain(dir.path(), incident)).unwrap());
+        chain.links[at].digest(&subject).to_string()
+    };
+    assert_eq!(next(&store).await, [(2, false, digest(2))], "the newest alone");
+    store.seal(incident, 2).unwrap();
+    assert_eq!(next(&store).await, [(2, true, digest(3))]);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_read_is_set_aside_and_the_store_opens() {
+    let dir = TempDir::new().unwrap();
+    drop(open(dir.path()));
+    fs::write(layout::evidence_key(dir.path()), "torn").unwrap();
+    let (store, _, report, _events) = open(dir.path());
+    assert!(report.iter().any(|line| line.contains("another key was made")), "{report:?}");
+    store.write(fragment(IncidentId::fresh(), 0)).unwrap();
 }

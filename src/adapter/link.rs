@@ -153,6 +153,11 @@ impl Link for LinkAdapter {
             Saying::TestCall(call) => {
                 self.publish(Up::TestCall, &*call, Kind::Fresh);
             }
+            Saying::Head(head) => {
+                // The next fragment's follows in a second; after the last one nothing does.
+                let how = if head.sealed { Kind::Kept } else { Kind::Fresh };
+                self.publish(Up::Evidence, &*head, how);
+            }
             Saying::Place(place) => {
                 *self.shared.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
                 self.shared.moved.store(true, Ordering::Relaxed);

@@ -9,6 +9,7 @@ pub mod proof;
 pub mod store;
 pub mod systemd;
 pub mod upload;
+pub mod witness;
 
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};

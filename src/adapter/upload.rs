@@ -6,6 +6,8 @@
 //! [`UploadConfig::retry_refused`], never in a tight loop.
 
 mod client;
+mod evidence;
+mod ready;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -19,8 +21,9 @@ use tokio::time::Instant;
 
 pub use client::{Client, DeliveryError};
 
+use self::ready::{client, tell};
 use crate::adapter::store::{Entry, State, StoreAdapter, StoreError};
-use crate::kiosk::{Inbox, Stamped};
+use crate::kiosk::Inbox;
 use crate::machine::Event;
 use crate::tls::Identity;
 use crate::wire::IncidentId;
@@ -68,7 +71,9 @@ impl Uploader {
         let nudged = Arc::clone(&nudge);
         let task = tokio::spawn(async move {
             let store = store.await;
-            let client = client(&config, &inbox).await;
+            let key = store.chains().public();
+            let client = client(&config, &inbox).await.signed_by(key);
+            let telling = evidence::tell(client.clone(), key);
             let delivery = Delivery {
                 store,
                 client,
@@ -83,7 +88,7 @@ impl Uploader {
                 retry_at: None,
                 fault: false,
             };
-            delivery.run().await;
+            tokio::join!(telling, delivery.run());
         });
         Self { nudge, task }
     }
@@ -105,37 +110,6 @@ impl Uploader {
 impl Drop for Uploader {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// A client with the certificate as soon as that can be had.
-async fn client(config: &UploadConfig, inbox: &Inbox) -> Client {
-    let mut said = String::new();
-    loop {
-        let UploadConfig { url, ca, identity, .. } = config.clone();
-        // A disk that hangs must not hang a thread of the runtime.
-        let made = tokio::task::spawn_blocking(move || Client::new(&url, &ca, &identity).map_err(|e| e.to_string()));
-        let why = match made.await.unwrap_or_else(|e| Err(e.to_string())) {
-            Ok(client) => {
-                if !said.is_empty() {
-                    tell(inbox, Event::FaultCleared(FaultKind::DeliveryFailed));
-                }
-                return client;
-            }
-            Err(why) => why,
-        };
-        if why != said {
-            tracing::error!("not delivered: {why}");
-            tell(inbox, Event::FaultRaised(Fault { kind: FaultKind::DeliveryFailed, detail: why.clone() }));
-        }
-        said = why;
-        tokio::time::sleep(MAX_BACK_OFF).await;
-    }
-}
-
-fn tell(inbox: &Inbox, event: Event) {
-    if let Err(e) = inbox.try_send(Stamped::now(event)) {
-        tracing::error!("the inbox takes nothing: {e}");
     }
 }
 
@@ -230,11 +204,15 @@ impl Delivery {
                     Work::Ask(_) | Work::Seal(..) => PathBuf::new(),
                 },
             );
+            let chains = Arc::clone(self.store.chains());
             self.flight.spawn(async move {
                 let outcome = match &work {
                     Work::Ask(incident) => client.inventory(*incident).await.map(Some),
                     Work::Send(entry) => send(&client, entry, path).await.map(|()| None),
-                    Work::Seal(incident, fragments) => client.seal(*incident, *fragments).await.map(Some),
+                    Work::Seal(incident, fragments) => {
+                        let seal = evidence::seal(chains, *incident).await;
+                        client.seal(*incident, *fragments, seal).await.map(Some)
+                    }
                 };
                 (work, outcome)
             });

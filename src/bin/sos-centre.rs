@@ -13,7 +13,7 @@ use sos::centre::run::{Addresses, StartError};
 use sos::centre::settings::{Broker, Listen, Room, Settings};
 use sos::centre::sign::{Signing, sign};
 use sos::centre::store::accounts::{self, Account, Role};
-use sos::centre::store::{Store, StoreError, incidents};
+use sos::centre::store::{Store, StoreError, evidence, incidents};
 use sos::config::Layers;
 use sos::config::centre::{CentreConfig, KEYS};
 use sos::ctl::config::list_of;
@@ -63,6 +63,9 @@ enum Command {
     /// Officers' accounts.
     #[command(subcommand)]
     Officer(OfficerCommand),
+    /// Keys that kiosks sign their recordings with: the first one of a kiosk counts, another needs the owner's word.
+    #[command(subcommand)]
+    EvidenceKey(KeyCommand),
     /// Writes the man pages, for the package.
     #[command(hide = true)]
     Generate {
@@ -93,6 +96,24 @@ enum OfficerCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Lists kiosks, fingerprints (`sos-ctl enrol` prints the kiosk's own) and whether they count.
+    List,
+    /// A key counts from now on, and for all that it has signed: of a kiosk whose card was exchanged.
+    Accept {
+        /// Which kiosk.
+        kiosk: KioskId,
+        /// Its fingerprint, as the technician reads it at the kiosk.
+        fingerprint: String,
+    },
+    /// Prints the key that counts, PEM, for `sos-ctl verify --key`; of several the newest.
+    Show {
+        /// Which kiosk.
+        kiosk: KioskId,
+    },
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum RoleName {
     Officer,
@@ -107,6 +128,7 @@ fn main() -> ExitCode {
         Command::Check => load(&file).and_then(|config| check(&config, &file)),
         Command::Keys => keys(&file),
         Command::Officer(command) => load(&file).and_then(|config| officer(command, &config)),
+        Command::EvidenceKey(command) => load(&file).and_then(|config| evidence_key(command, &config)),
         Command::SignKiosk { request, id, ca, ca_key, days } => sign_kiosk(&request, id, ca, ca_key, days),
         Command::Generate { dir } => pages(Arguments::command(), &dir).map(drop).context(dir.display().to_string()),
     };
@@ -238,6 +260,36 @@ async fn officer(command: OfficerCommand, config: &CentreConfig) -> anyhow::Resu
             let (key, what) = (name.clone(), format!("account of {name} removed"));
             let was = store.write(move |db| accounts::remove(db, &key).and_then(|was| enter(db, &what).map(|()| was)));
             anyhow::ensure!(was.await?, "there is no officer {name:?}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn evidence_key(command: KeyCommand, config: &CentreConfig) -> anyhow::Result<()> {
+    let store = Store::open(&config.store.database)?;
+    let mut out = std::io::stdout().lock();
+    match command {
+        KeyCommand::List => {
+            for row in store.read(evidence::keys).await? {
+                let counts = if row.accepted_us.is_some() { "counts" } else { "not accepted" };
+                writeln!(out, "{}\t{}\t{counts}", row.kiosk, row.fingerprint)?;
+            }
+        }
+        KeyCommand::Accept { kiosk, fingerprint } => {
+            let (of, what) = (kiosk.clone(), format!("evidence key {fingerprint} of {kiosk} accepted"));
+            let accepted = store.write(move |db| {
+                let was = evidence::accept(db, &of, &fingerprint, wall_us())?;
+                if was { enter(db, &what).map(|()| was) } else { Ok(was) }
+            });
+            anyhow::ensure!(accepted.await?, "{kiosk} has offered no key of this fingerprint");
+        }
+        KeyCommand::Show { kiosk } => {
+            let keys = store.read(evidence::keys).await?;
+            let found = keys.into_iter().rfind(|row| row.kiosk == kiosk && row.accepted_us.is_some());
+            let row = found.with_context(|| format!("{kiosk} has no key that counts"))?;
+            let key: sos::evidence::PublicKey = row.key.parse().context("the key in the database")?;
+            write!(out, "{}", key.to_pem())?;
         }
     }
     Ok(())

@@ -242,9 +242,10 @@ async fn make(config: &KioskConfig, inbox: &Inbox, asks: &mpsc::Sender<Ask>) -> 
         tls: Some(tls_files(config)),
     };
     let (link, reader) = LinkAdapter::start(link, inbox.clone()).context("link")?;
-    let (store, presses) = LateStore::start(&config.store_dir, inbox.clone()).context("store")?;
+    let (store, presses) = LateStore::start(&config.store_dir, &config.id, inbox.clone()).context("store")?;
     let restored = restored(presses, asks.clone()).await;
     let delivery = deliver(config, &store, inbox);
+    adapter::witness::start(store.clone().here(), link.clone());
     // They come later than READY: the button does not wait for an encoder.
     let trends = Arc::new(TrendFile::new(&config.store_dir));
     let dir = config.store_dir.clone();

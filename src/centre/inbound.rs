@@ -101,7 +101,7 @@ impl Inbound {
             return None;
         }
         // A kept message is true only where it is meant to be kept. An alarm counts however it comes.
-        if retained && matches!(kind, Up::Heartbeat | Up::Event | Up::Signal | Up::Test | Up::TestCall) {
+        if retained && matches!(kind, Up::Heartbeat | Up::Event | Up::Signal | Up::Test | Up::TestCall | Up::Evidence) {
             self.counters.refuse(Refused::Desk(Rejection::Stale), topic, "retained");
             return None;
         }
@@ -122,6 +122,7 @@ impl Inbound {
             Up::Event => self.take(&read).map(|m| Event::Report { kiosk: kiosk.clone(), report: Box::new(m.body) }),
             Up::Signal => self.take(&read).map(|m| Event::Signal { kiosk: kiosk.clone(), signal: m.body }),
             Up::TestCall => self.take(&read).map(|m| Event::TestCall { kiosk: kiosk.clone(), call: m.body }),
+            Up::Evidence => self.take(&read).map(|m| Event::Head { kiosk: kiosk.clone(), head: m.body }),
             Up::Test => self.take(&read).map(|m| Event::Test { kiosk: kiosk.clone(), report: m.body }),
         }
     }

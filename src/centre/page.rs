@@ -206,6 +206,55 @@ pub struct RecordingView {
     pub duration_ms: u64,
     /// Whether the kiosk has sealed it and all of it is here.
     pub complete: bool,
+    /// What the kiosk's signatures prove of it.
+    #[serde(default)]
+    pub evidence: EvidenceView,
+}
+
+/// What the signed links of a recording prove. The whole is exported from `/api/incidents/{id}/export.zip`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceView {
+    /// How it stands.
+    pub standing: EvidenceStanding,
+    /// The first fragment of which something is wrong; absent where it is the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fragment: Option<u64>,
+    /// What is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<EvidenceWrong>,
+}
+
+/// How the evidence of a recording stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceStanding {
+    /// No link of it is here: it was made before there were any, or nothing has come yet.
+    #[default]
+    Unsigned,
+    /// All that is here is proven; more is to come.
+    Receiving,
+    /// All of it is here and proven.
+    Verified,
+    /// Something is wrong.
+    Broken,
+}
+
+/// What is wrong with a fragment or with the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceWrong {
+    /// It came without a link, and others have one.
+    Unsigned,
+    /// The signature does not hold for what was received.
+    Signature,
+    /// Signed by a key that the owner has not accepted for this kiosk.
+    Key,
+    /// It does not follow the fragment before it.
+    Link,
+    /// Not what the kiosk said while it was recorded.
+    Witness,
+    /// The end is not signed, or not as it was said.
+    Seal,
 }
 
 /// A kiosk as officers see it.

@@ -19,8 +19,10 @@ pub const EXIT_CODES: &str = "Exit codes:
   8   config: the change was undone, the centre's echo did not come
   9   selftest: a part failed, or could not be tested though it was asked for by name
   10  enrol: not done
-  11  logs, support: a file or a program is not to be had
-  12  status: the kiosk is not enrolled yet";
+  11  logs, support, verify: a file or a program is not to be had
+  12  status: the kiosk is not enrolled yet
+  13  verify: something is not as it was signed; each finding is on a line
+  14  verify: nothing is broken, and nothing shows that this is all: no seal, or no links";
 
 /// What somebody needs who has never used it, for `--help` and the man page.
 const ABOUT: &str = "Asks, tests and changes the emergency-call kiosk.
@@ -132,6 +134,21 @@ pub enum Command {
     /// never leaves the kiosk, and prints the request. The owner signs it (`sos-centre sign-kiosk`). Then:
     /// `enrol --install FILE` checks the certificate against key, authority and name, and puts it into place.
     Enrol(EnrolArguments),
+    /// Whether a recording is what the kiosk signed: its directory, or an export that was unpacked; needs no kiosk
+    ///
+    /// Every fragment that was altered, truncated, left out, added or put in another's place is named. The key is the
+    /// kiosk's public one (`sos-centre evidence-key show`, or evidence.pem of an export whose fingerprint somebody has
+    /// compared), or a certificate of it.
+    Verify {
+        /// The directory
+        dir: PathBuf,
+        /// The public key, or a certificate of it, PEM
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// A bundle for whoever helps from afar: status, configuration, logs, versions, devices; no secrets
     Support {
         /// The file to write (.tar.gz); it must not be there yet; "-": to stdout [default: a name with id and time]

@@ -16,6 +16,7 @@ use super::cli::EnrolArguments;
 use super::{Exit, Failure};
 use crate::config::{KioskConfig, Layers};
 use crate::durable::{self, Like};
+use crate::evidence::{SigningKey, key};
 use crate::tls;
 
 fn failed(why: impl Into<String>) -> Failure {
@@ -37,7 +38,19 @@ pub fn run(layers: &Layers, arguments: &EnrolArguments, say: &mut dyn FnMut(&str
     } else {
         say(&format!("the authority stays as it is: SHA-256 {}", fingerprint(&authority(&config)?)));
     }
+    evidence_key(&config, say);
     request(&config, say)
+}
+
+/// The key that signs recordings: made now rather than at the first start, so that its fingerprint can be told. The
+/// daemon makes it where this could not.
+fn evidence_key(config: &KioskConfig, say: &mut dyn FnMut(&str)) {
+    let path = config.store_dir.join(key::FILE);
+    // The directory itself is the service's to make: it must not become root's.
+    match SigningKey::load_or_make(&path) {
+        Ok((key, _)) => say(&format!("{}: signs recordings, SHA-256 {}", path.display(), key.public().fingerprint())),
+        Err(why) => say(&format!("the key that signs recordings is made at the first start: {why}")),
+    }
 }
 
 /// Puts the authority's certificate into place, once somebody has compared its fingerprint.

@@ -16,6 +16,7 @@ pub mod redact;
 pub mod selftest;
 pub mod status;
 pub mod support;
+pub mod verify;
 pub mod watch;
 
 use std::io::Write;
@@ -55,6 +56,10 @@ pub enum Exit {
     Files = 11,
     /// `status`: the kiosk is not enrolled yet.
     NotEnrolled = 12,
+    /// `verify`: something is not as it was signed.
+    Broken = 13,
+    /// `verify`: nothing is broken, and nothing shows that this is all.
+    NotProven = 14,
 }
 
 impl From<Exit> for std::process::ExitCode {

@@ -184,7 +184,7 @@ impl Found {
                     let text = fs::read(&path).map_err(at(&path))?;
                     found.sealed = String::from_utf8_lossy(&text).trim().parse().ok();
                 }
-                Kind::Temporary | Kind::Foreign => {}
+                Kind::Chain | Kind::Temporary | Kind::Foreign => {}
             }
         }
         Ok(found)

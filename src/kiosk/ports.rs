@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::selftest::sound::Trend;
 pub use crate::control::{ConfigState, Vitals};
 use crate::machine::words::{Lamp, Light, Prompt};
+use crate::wire::evidence::ChainHead;
 use crate::wire::selftest::{LastTest, TestCall};
 use crate::wire::up::{Alarm, Heartbeat, IncidentEvent, Place, PressOrigin, SignalUp, TestReport};
 use crate::wire::{IncidentId, Output};
@@ -205,6 +206,8 @@ pub enum Saying {
     TestCall(Box<TestCall>),
     /// Where the kiosk stands, from now on.
     Place(Place),
+    /// The newest statement about a recording; dropped when the link is down, the last one of a recording kept.
+    Head(Box<ChainHead>),
 }
 
 /// The paths to the centre. Their state, and what the centre says, come as events.

@@ -6,9 +6,10 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use super::delivery::{
-    DURATION_HEADER, Inventory, Receipt, SHA256_HEADER, START_HEADER, Sealed, fragment_path, recording_path,
-    sealed_path,
+    DURATION_HEADER, EVIDENCE_KEY_PATH, EvidenceKey, Inventory, KeyReceipt, LINK_HEADER, Receipt, SHA256_HEADER,
+    START_HEADER, Sealed, fragment_path, recording_path, sealed_path,
 };
+use super::evidence::ChainHead;
 use super::selftest::TestCall;
 use super::topic::{self, Down, Up};
 use super::{Envelope, IncidentId, KioskId, down, limits, up};
@@ -93,6 +94,9 @@ impl Maker {
             Up::Event => (self.payload::<up::IncidentEvent>(), "What happened in an incident."),
             Up::Signal => (self.payload::<up::SignalUp>(), "Media sessions, from the kiosk."),
             Up::TestCall => (self.payload::<TestCall>(), "A test call: said like an alarm, logged, and no alarm."),
+            Up::Evidence => {
+                (self.payload::<ChainHead>(), "The newest signed statement about a recording, as witness elsewhere.")
+            }
             Up::Test => (self.payload::<up::TestReport>(), "A test of a part of the kiosk, logged."),
         }
     }
@@ -172,7 +176,7 @@ impl Maker {
             "routes": [
                 {
                     "request": format!("PUT {}", path(fragment_path(incident, 7)).replace("/7", "/{index}")),
-                    "headers": [SHA256_HEADER, START_HEADER, DURATION_HEADER],
+                    "headers": [SHA256_HEADER, START_HEADER, DURATION_HEADER, LINK_HEADER],
                     "body": format!("The fragment, at most {} bytes.", limits::MAX_FRAGMENT),
                     "answer": self.schemas.subschema_for::<Receipt>(),
                 },
@@ -184,6 +188,11 @@ impl Maker {
                     "request": format!("PUT {}", path(sealed_path(incident))),
                     "body": self.schemas.subschema_for::<Sealed>(),
                     "answer": self.schemas.subschema_for::<Inventory>(),
+                },
+                {
+                    "request": format!("PUT {EVIDENCE_KEY_PATH}"),
+                    "body": self.schemas.subschema_for::<EvidenceKey>(),
+                    "answer": self.schemas.subschema_for::<KeyReceipt>(),
                 },
             ],
         })

@@ -8,6 +8,7 @@ pub mod asyncapi;
 pub mod delivery;
 pub mod down;
 pub mod envelope;
+pub mod evidence;
 pub mod ids;
 pub mod limits;
 mod medium;

@@ -29,6 +29,8 @@ pub enum Up {
     Test,
     /// The full self-test's call: [`super::selftest::TestCall`].
     TestCall,
+    /// The newest statement about a recording: [`super::evidence::ChainHead`].
+    Evidence,
 }
 
 /// What a kiosk is told, the last level of its topic.
@@ -46,7 +48,8 @@ pub enum Down {
 
 impl Up {
     /// Every kind.
-    pub const ALL: [Up; 7] = [Up::State, Up::Heartbeat, Up::Alarm, Up::Event, Up::Signal, Up::Test, Up::TestCall];
+    pub const ALL: [Up; 8] =
+        [Up::State, Up::Heartbeat, Up::Alarm, Up::Event, Up::Signal, Up::Test, Up::TestCall, Up::Evidence];
 
     /// The topic's last level.
     #[must_use]
@@ -59,6 +62,7 @@ impl Up {
             Up::Signal => "signal",
             Up::Test => "test",
             Up::TestCall => "test_call",
+            Up::Evidence => "evidence",
         }
     }
 

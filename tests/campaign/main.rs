@@ -1,6 +1,6 @@
 //! The demo, its check and the benchmarks of the call and of the kiosk, as one program over the tests' world.
 //!
-//! `scripts/demo` and `scripts/bench` start it; see there for how it is used.
+//! `scripts/demo`, `scripts/bench` and `scripts/faults` start it; see there for how it is used.
 #![allow(clippy::print_stdout, reason = "a program whose figures and words go to standard output")]
 
 mod call;
@@ -17,6 +17,7 @@ mod relay;
 mod sound_world;
 #[path = "../support/mod.rs"]
 mod support;
+mod tampering;
 mod usage;
 
 use std::path::PathBuf;
@@ -62,6 +63,8 @@ enum What {
     Echo(echo::Arguments),
     /// The figures of the kiosk: costs, and broken devices.
     Kiosk(kiosk::Arguments),
+    /// Recordings that somebody has changed.
+    Tampering(tampering::Arguments),
     /// A bare encoder (used by `kiosk` itself).
     Encoder(encoder::Arguments),
     /// One end of a wire with delay between two network namespaces (used by `call` itself).
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
             What::Call(arguments) => call::run(&arguments).await,
             What::Echo(arguments) => echo::run(&arguments),
             What::Kiosk(arguments) => kiosk::run(&arguments).await,
+            What::Tampering(arguments) => tampering::run(&arguments).await,
             What::Encoder(arguments) => encoder::run(&arguments),
             What::Relay(arguments) => relay::run(&arguments).await,
         }

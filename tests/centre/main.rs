@@ -3,7 +3,10 @@
 
 mod cli;
 mod delivery;
+mod evidence;
 mod login;
+#[path = "../media_files/mod.rs"]
+mod media_files;
 mod mqtt;
 mod place;
 mod playback;

@@ -69,7 +69,7 @@ impl World {
         self.store = None;
         let (inbox, events) = mpsc::channel(INBOX_SIZE);
         self.events = events;
-        self.store = Some(StoreAdapter::open(self.dir.path(), inbox).expect("free").0);
+        self.store = Some(StoreAdapter::open(self.dir.path(), &"kiosk-1".parse().unwrap(), inbox).expect("free").0);
     }
 
     async fn stop_server(&mut self) {

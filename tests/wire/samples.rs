@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use sos::wire::delivery::{Inventory, Receipt, Sealed};
+use sos::wire::delivery::{EvidenceKey, Inventory, KeyReceipt, Receipt, SealProof, Sealed};
 use sos::wire::down::{AlarmAck, CentreState, Echo, Order, OrderKind, SignalDown, Standing, Verdict};
+use sos::wire::evidence::ChainHead;
 use sos::wire::ids::KioskId;
 use sos::wire::selftest::{CallSeen, LastTest, TestCall};
 use sos::wire::topic::{CENTRE_STATE, Down, Up};
@@ -58,7 +59,11 @@ pub fn visit(visitor: &mut impl Visitor) {
     visitor.delivery("receipt", &Receipt { incident: incident(), index: 3, sha256: "ab".repeat(32) });
     let sha256 = BTreeMap::from([(0, "ab".repeat(32)), (2, "cd".repeat(32))]);
     visitor.delivery("inventory", &Inventory { incident: incident(), have: vec![0, 2], sha256, sealed: false });
-    visitor.delivery("sealed", &Sealed { fragments: 12 });
+    visitor.delivery("sealed", &Sealed { fragments: 12, seal: None });
+    let seal = SealProof { previous: "ab".repeat(32), signature: "cd".repeat(64), key: "ef".repeat(32) };
+    visitor.delivery("sealed_signed", &Sealed { fragments: 12, seal: Some(seal) });
+    visitor.delivery("evidence_key", &EvidenceKey { key: "ef".repeat(32) });
+    visitor.delivery("key_receipt", &KeyReceipt { accepted: true });
 }
 
 fn up(visitor: &mut impl Visitor) {
@@ -146,6 +151,9 @@ fn up(visitor: &mut impl Visitor) {
     let detail = "echo of the centre after 12 ms; the media leg is connected".to_owned();
     let passed = TestReport { part: TestPart::Link, outcome: Some(TestOutcome::Passed), detail };
     visitor.message("test_passed", &Up::Test.of(&kiosk), &wrapped(passed));
+    let head = ChainHead { incident: incident(), fragment: 12, sealed: false, digest: "ab".repeat(32) };
+    visitor.message("evidence_head", &Up::Evidence.of(&kiosk), &wrapped(head.clone()));
+    visitor.message("evidence_sealed", &Up::Evidence.of(&kiosk), &wrapped(ChainHead { sealed: true, ..head }));
     visitor.message("signal_bye", &Up::Signal.of(&kiosk), &wrapped(SignalUp::Bye { session: session() }));
 }
 

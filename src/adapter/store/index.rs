@@ -3,19 +3,24 @@
 //! Write-ahead log with `synchronous=FULL`: a committed transaction survives a power cut.
 
 mod presses;
+mod rows;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
+use self::rows::{ADD_RECORDING, ENTRY, add, entry, incident, state};
+use super::chains::Signed;
 use crate::wire::IncidentId;
 
 /// SHA-256 of a fragment.
 pub type Hash = [u8; 32];
 
 /// Each brings the database from the version of its place to the next. Never change one that was released.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE press (
         incident        TEXT PRIMARY KEY,
         origin          TEXT NOT NULL,
@@ -42,9 +47,14 @@ const MIGRATIONS: [&str; 1] = ["
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX fragment_waiting ON fragment(recording DESC, idx) WHERE state = 0;
     CREATE INDEX fragment_refused ON fragment(recording) WHERE state = 2;
-"];
-
-const ADD_RECORDING: &str = "INSERT INTO recording (incident) VALUES (?1) ON CONFLICT DO NOTHING";
+",
+    "
+    -- What was signed: the start that was stated, the predecessor, the signature; NULL: nothing was.
+    ALTER TABLE fragment ADD COLUMN signed_us INTEGER;
+    ALTER TABLE fragment ADD COLUMN previous BLOB;
+    ALTER TABLE fragment ADD COLUMN signature BLOB;
+",
+];
 
 /// How a fragment stands. The numbers are kept on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +134,8 @@ pub struct Entry {
     pub size: u64,
     /// Of its bytes.
     pub sha256: Hash,
+    /// What was signed of it; nothing of a recording without links.
+    pub signed: Option<Signed>,
 }
 
 /// The open database.
@@ -208,18 +220,33 @@ impl Index {
     pub fn written(&mut self, entry: &Entry) -> rusqlite::Result<()> {
         let change = self.db.transaction()?;
         let better = "(recording, idx) DO UPDATE SET start_wall_us = excluded.start_wall_us, \
-                      duration_us = excluded.duration_us";
+                      duration_us = excluded.duration_us, signed_us = coalesce(excluded.signed_us, signed_us), \
+                      previous = coalesce(excluded.previous, previous), \
+                      signature = coalesce(excluded.signature, signature)";
         add(&change, entry, better)?;
+        change.commit()
+    }
+
+    /// What was signed of fragments, where that is not known yet, all or none.
+    pub fn sign(&mut self, incident: IncidentId, signed: &BTreeMap<u64, Signed>) -> rusqlite::Result<()> {
+        let change = self.db.transaction()?;
+        for (index, Signed { start_us, proof }) in signed {
+            change
+                .prepare_cached(
+                    "UPDATE fragment SET signed_us = ?3, previous = ?4, signature = ?5 WHERE signature IS NULL
+                     AND idx = ?2 AND recording = (SELECT seq FROM recording WHERE incident = ?1)",
+                )?
+                .execute(params![incident.to_string(), index, start_us, proof.previous.0, proof.signature.0])?;
+        }
         change.commit()
     }
 
     /// The fragments of a recording, by index.
     pub fn fragments(&self, incident: IncidentId) -> rusqlite::Result<Vec<(Entry, State)>> {
-        let mut statement = self.db.prepare_cached(
-            "SELECT incident, idx, start_wall_us, duration_us, size, sha256, state
-             FROM fragment JOIN recording ON seq = recording WHERE incident = ?1 ORDER BY idx",
-        )?;
-        let rows = statement.query_map([incident.to_string()], |row| Ok((entry(row)?, state(row.get(6)?))))?;
+        let mut statement = self.db.prepare_cached(&format!(
+            "SELECT {ENTRY}, state FROM fragment JOIN recording ON seq = recording WHERE incident = ?1 ORDER BY idx"
+        ))?;
+        let rows = statement.query_map([incident.to_string()], |row| Ok((entry(row)?, state(row.get(9)?))))?;
         rows.collect()
     }
 
@@ -251,10 +278,10 @@ impl Index {
 
     /// Up to `limit` fragments without a receipt: newest incident first, then in order of index.
     pub fn waiting(&self, limit: usize) -> rusqlite::Result<Vec<Entry>> {
-        let mut statement = self.db.prepare_cached(
-            "SELECT incident, idx, start_wall_us, duration_us, size, sha256
-             FROM fragment JOIN recording ON seq = recording WHERE state = 0 ORDER BY recording DESC, idx LIMIT ?1",
-        )?;
+        let mut statement = self.db.prepare_cached(&format!(
+            "SELECT {ENTRY} FROM fragment JOIN recording ON seq = recording WHERE state = 0
+                      ORDER BY recording DESC, idx LIMIT ?1"
+        ))?;
         statement.query_map([limit], entry)?.collect()
     }
 
@@ -342,42 +369,5 @@ impl Index {
         let sql = "SELECT incident FROM recording WHERE EXISTS
                        (SELECT 1 FROM fragment WHERE recording = seq AND state = 0)";
         self.db.prepare(sql)?.query_map([], |row| incident(row, 0))?.collect()
-    }
-}
-
-fn add(change: &Transaction<'_>, entry: &Entry, conflict: &str) -> rusqlite::Result<()> {
-    let id = entry.incident.to_string();
-    change.prepare_cached(ADD_RECORDING)?.execute([&id])?;
-    let sql = format!(
-        "INSERT INTO fragment (recording, idx, start_wall_us, duration_us, size, sha256)
-         VALUES ((SELECT seq FROM recording WHERE incident = ?1), ?2, ?3, ?4, ?5, ?6) ON CONFLICT {conflict}"
-    );
-    let values = params![id, entry.index, entry.start_wall_us, entry.duration_us, entry.size, entry.sha256];
-    change.prepare_cached(&sql)?.execute(values).map(drop)
-}
-
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    Ok(Entry {
-        incident: incident(row, 0)?,
-        index: row.get(1)?,
-        start_wall_us: row.get(2)?,
-        duration_us: row.get(3)?,
-        size: row.get(4)?,
-        sha256: row.get(5)?,
-    })
-}
-
-fn incident(row: &Row<'_>, column: usize) -> rusqlite::Result<IncidentId> {
-    row.get::<_, String>(column)?.parse().map_err(|e: uuid::Error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e))
-    })
-}
-
-fn state(number: i64) -> State {
-    match number {
-        1 => State::Delivered,
-        2 => State::Refused,
-        3 => State::Lost,
-        _ => State::Waiting,
     }
 }

@@ -17,8 +17,8 @@ use super::{StoreAdapter, StoreError, layout};
 use crate::kiosk::ports::{FragmentError, Fragments, KeptPress, NewFragment, Store};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
-use crate::wire::IncidentId;
 use crate::wire::up::{Fault, FaultKind};
+use crate::wire::{IncidentId, KioskId};
 
 /// From one try to the next.
 const RETRY: Duration = Duration::from_secs(5);
@@ -36,6 +36,7 @@ pub type Presses = mpsc::Receiver<Vec<KeptPress>>;
 /// The store, now or later.
 pub struct LateStore {
     dir: PathBuf,
+    kiosk: KioskId,
     inbox: Inbox,
     state: Mutex<State>,
     changed: Condvar,
@@ -64,17 +65,18 @@ impl LateStore {
     ///
     /// # Errors
     /// [`StoreError::Io`] where no thread can be had.
-    pub fn start(dir: &Path, inbox: Inbox) -> Result<(Arc<Self>, Presses), StoreError> {
+    pub fn start(dir: &Path, kiosk: &KioskId, inbox: Inbox) -> Result<(Arc<Self>, Presses), StoreError> {
         let (here, _) = watch::channel(None);
-        let late =
-            Arc::new(Self { dir: dir.to_owned(), inbox, state: Mutex::default(), changed: Condvar::new(), here });
+        let (dir, kiosk) = (dir.to_owned(), kiosk.clone());
+        let at = dir.clone();
+        let late = Arc::new(Self { dir, kiosk, inbox, state: Mutex::default(), changed: Condvar::new(), here });
         // One for the first word, one for presses found at a later try.
         let (presses, found) = mpsc::channel(2);
         let awaited = Arc::clone(&late);
         std::thread::Builder::new()
             .name("store-start".to_owned())
             .spawn(move || awaited.bring(&presses))
-            .map_err(|e| StoreError::io(dir, e))?;
+            .map_err(|e| StoreError::io(&at, e))?;
         tokio::spawn(Self::watch(Arc::downgrade(&late)));
         Ok((late, found))
     }
@@ -156,7 +158,7 @@ impl LateStore {
                 (silent, told) = (false, true);
                 say(found);
             };
-            match StoreAdapter::open_telling(&self.dir, self.inbox.clone(), &mut early) {
+            match StoreAdapter::open_telling(&self.dir, &self.kiosk, self.inbox.clone(), &mut early) {
                 Ok((store, found, notes)) => {
                     notes.iter().for_each(|note| warn!(note, "store: recovery"));
                     if !told {

@@ -1,4 +1,5 @@
-//! Names of the files of the store. Nobody else puts such a name together.
+//! Names of the files of the store. Nobody else puts such a name together; those that an export has too are
+//! `evidence/names.rs`.
 //!
 //! ```text
 //! DIR/lock                               held by the running daemon
@@ -6,6 +7,8 @@
 //! DIR/store.sqlite.corrupt-TIME          a database that could not be read, set aside
 //! DIR/recordings/INCIDENT/000000.mp4     the header (ftyp + moov)
 //! DIR/recordings/INCIDENT/000001.m4s     media (moof + mdat), and so on
+//! DIR/evidence.key                       signs the links of chains; made once, mode 0600
+//! DIR/recordings/INCIDENT/chain          signed links of the fragments (`evidence/chain.rs`)
 //! DIR/recordings/INCIDENT/sealed         number of media fragments, once the recording has ended
 //! DIR/recordings/INCIDENT/NAME.tmp       being written
 //! ```
@@ -14,10 +17,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::evidence::{chain, key, names};
 use crate::wire::IncidentId;
 
-/// What a file is called while it is being written.
-pub const TEMPORARY: &str = "tmp";
+pub use crate::evidence::names::{Kind, TEMPORARY, kind};
 
 /// The lock of the running daemon.
 #[must_use]
@@ -46,14 +49,25 @@ pub fn recording(dir: &Path, incident: IncidentId) -> PathBuf {
 /// A fragment's file.
 #[must_use]
 pub fn fragment(dir: &Path, incident: IncidentId, index: u64) -> PathBuf {
-    let extension = if index == 0 { "mp4" } else { "m4s" };
-    recording(dir, incident).join(format!("{index:06}.{extension}"))
+    recording(dir, incident).join(names::fragment(index))
 }
 
 /// The file that says that a recording has ended.
 #[must_use]
 pub fn seal(dir: &Path, incident: IncidentId) -> PathBuf {
-    recording(dir, incident).join("sealed")
+    recording(dir, incident).join(names::SEAL)
+}
+
+/// The chain of signed links.
+#[must_use]
+pub fn chain(dir: &Path, incident: IncidentId) -> PathBuf {
+    recording(dir, incident).join(chain::FILE)
+}
+
+/// The key that signs them.
+#[must_use]
+pub fn evidence_key(dir: &Path) -> PathBuf {
+    dir.join(key::FILE)
 }
 
 /// What `path` is called while it is being written.
@@ -63,38 +77,6 @@ pub fn temporary(path: &Path) -> PathBuf {
     name.push(".");
     name.push(TEMPORARY);
     PathBuf::from(name)
-}
-
-/// What a file in a recording's directory is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A fragment, by its index.
-    Fragment(u64),
-    /// The seal.
-    Seal,
-    /// The rest of a write that was cut off.
-    Temporary,
-    /// Nothing of ours.
-    Foreign,
-}
-
-/// What a file name means.
-#[must_use]
-pub fn kind(name: &str) -> Kind {
-    if name == "sealed" {
-        return Kind::Seal;
-    }
-    match name.rsplit_once('.') {
-        Some((_, TEMPORARY)) => Kind::Temporary,
-        Some((digits, extension)) if digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit()) => {
-            match (digits.parse(), extension) {
-                (Ok(0), "mp4") => Kind::Fragment(0),
-                (Ok(index), "m4s") if index > 0 => Kind::Fragment(index),
-                _ => Kind::Foreign,
-            }
-        }
-        _ => Kind::Foreign,
-    }
 }
 
 /// The files of a recording with their kinds, in order of kind and name; empty if there is no such recording.

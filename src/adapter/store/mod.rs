@@ -4,7 +4,9 @@
 //! One writer (`writer`), one start-up procedure (`recovery`, then `reindex` in the background), one thread with the
 //! database (`thread`). The daemon has it through [`LateStore`], which waits for a disk so that nobody else has to.
 
+mod chains;
 pub mod check;
+mod heads;
 mod index;
 mod late;
 pub mod layout;
@@ -23,6 +25,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
+pub use chains::{Chains, Signed};
+pub use heads::Heads;
 pub use index::{Entry, Hash, Index, State};
 pub use late::{LateStore, Presses};
 pub use writer::{Step, StopAfter};
@@ -32,7 +36,7 @@ use self::thread::Worker;
 use crate::kiosk::ports::{FragmentError, Fragments, KeptPress, NewFragment, Store};
 use crate::kiosk::{Inbox, Stamped};
 use crate::machine::Event;
-use crate::wire::IncidentId;
+use crate::wire::{IncidentId, KioskId};
 
 /// Why there is no store. The daemon goes on, and tries again ([`LateStore`]): an alarm does not wait for the disk.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +81,7 @@ pub struct StoreAdapter {
     dir: PathBuf,
     inbox: Inbox,
     worker: Worker,
+    chains: Arc<Chains>,
     stop_after: Mutex<Option<StopAfter>>,
     /// Held as long as the store lives; dropped after the worker, which is above it.
     _lock: File,
@@ -92,8 +97,8 @@ impl StoreAdapter {
     ///
     /// # Errors
     /// [`StoreError`] where nothing can be kept at all: no directory, no room, read-only, or in use.
-    pub fn open(dir: &Path, inbox: Inbox) -> Result<Opened, StoreError> {
-        Self::open_telling(dir, inbox, &mut |_| {})
+    pub fn open(dir: &Path, kiosk: &KioskId, inbox: Inbox) -> Result<Opened, StoreError> {
+        Self::open_telling(dir, kiosk, inbox, &mut |_| {})
     }
 
     /// As [`StoreAdapter::open`]; `early` is called with the open presses, once at most, as soon as they are read,
@@ -101,7 +106,12 @@ impl StoreAdapter {
     ///
     /// # Errors
     /// As [`StoreAdapter::open`].
-    pub fn open_telling(dir: &Path, inbox: Inbox, early: &mut dyn FnMut(&[KeptPress])) -> Result<Opened, StoreError> {
+    pub fn open_telling(
+        dir: &Path,
+        kiosk: &KioskId,
+        inbox: Inbox,
+        early: &mut dyn FnMut(&[KeptPress]),
+    ) -> Result<Opened, StoreError> {
         let lock = recovery::lock(dir)?;
         let mut report = Vec::new();
         let recovered = recovery::recover(dir, Occasion::Start, &mut report, early)?;
@@ -109,8 +119,10 @@ impl StoreAdapter {
         thread::tell_replaced(&inbox, replaced);
         // What was refused in the last run may be wanted now: the centre may have been put right.
         index.retry_refused().map_err(|e| StoreError::database(dir, e))?;
-        let worker = Worker::start(dir.to_owned(), index, backlog, inbox.clone())?;
-        let store = Self { dir: dir.to_owned(), inbox, worker, stop_after: Mutex::new(None), _lock: lock };
+        let key = recovery::evidence_key(dir, &mut report)?;
+        let chains = Arc::new(Chains::new(dir.to_owned(), kiosk.clone(), key));
+        let worker = Worker::start(dir.to_owned(), index, backlog, inbox.clone(), Arc::clone(&chains))?;
+        let store = Self { dir: dir.to_owned(), inbox, worker, chains, stop_after: Mutex::new(None), _lock: lock };
         Ok((Arc::new(store), presses, report))
     }
 
@@ -149,6 +161,11 @@ impl StoreAdapter {
         &self.worker.shared().changed
     }
 
+    /// The chains of signed links.
+    pub fn chains(&self) -> &Arc<Chains> {
+        &self.chains
+    }
+
     /// Where a fragment's file is.
     #[must_use]
     pub fn fragment_path(&self, incident: IncidentId, index: u64) -> PathBuf {
@@ -164,6 +181,12 @@ impl StoreAdapter {
         question: impl FnMut(&mut Index) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.worker.queue().ask_async(question).await
+    }
+
+    /// The fragments of an incident as the index has them; none where it does not answer.
+    fn indexed(&self, incident: IncidentId) -> Vec<Entry> {
+        let found = self.worker.queue().ask(move |index| index.fragments(incident)).unwrap_or_default();
+        found.into_iter().map(|(entry, _)| entry).collect()
     }
 
     fn indexed_next(&self, incident: IncidentId) -> u64 {
@@ -191,16 +214,23 @@ impl StoreAdapter {
         };
         let path = self.fragment_path(fragment.incident, fragment.index);
         self.worker.shared().records(fragment.incident);
+        self.chains.begin(fragment.incident, fragment.index).map_err(|e| fail(Step::Create, e.to_string()))?;
         writer::write(&path, &fragment.bytes, fragment.start_wall_us, stop)
             .map_err(|e| fail(e.step, e.source.to_string()))?;
-        let entry = Entry {
+        let mut entry = Entry {
             incident: fragment.incident,
             index: fragment.index,
             start_wall_us: fragment.start_wall_us,
             duration_us: fragment.duration_us,
             size: fragment.bytes.len() as u64,
             sha256: Sha256::digest(&fragment.bytes).into(),
+            signed: None,
         };
+        let signed = self.chains.link(&entry, || self.indexed(fragment.incident));
+        entry.signed = signed.map_err(|e| fail(Step::Chain, e.to_string()))?;
+        if stop == Some(Step::Chain) {
+            return Err(fail(Step::Chain, writer::stopped(Step::Chain).source.to_string()));
+        }
         let index = move |index: &mut Index| index.written(&entry);
         self.worker.queue().ask(index).map_err(|e| fail(Step::Index, e.to_string()))?;
         if stop == Some(Step::Index) {
@@ -269,6 +299,11 @@ impl Fragments for StoreAdapter {
 
     fn seal(&self, incident: IncidentId, fragments: u64) -> Result<(), FragmentError> {
         let fail = |step: Step, why: String| FragmentError { incident, index: fragments, step: step.name(), why };
+        let sealed = self.chains.seal(incident, fragments, || self.indexed(incident));
+        if let Err(error) = sealed {
+            // The recording has ended all the same.
+            tracing::error!(%incident, %error, "the chain has no seal");
+        }
         match recovery::write_seal(&self.dir, incident, fragments) {
             // Sealed before: the first word stands.
             Err(e) if e.source.kind() == io::ErrorKind::AlreadyExists => {}

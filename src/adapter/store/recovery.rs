@@ -19,6 +19,8 @@ use super::index::{Index, IndexError};
 use super::layout::{self, Kind};
 use super::reindex::{Backlog, Task};
 use super::{StoreError, writer};
+use crate::evidence::SigningKey;
+use crate::evidence::key::KeyError;
 use crate::kiosk::ports::KeptPress;
 use crate::wire::IncidentId;
 
@@ -63,6 +65,32 @@ pub fn lock(dir: &Path) -> Result<File, StoreError> {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(StoreError::InUse { dir: dir.to_owned() }),
         Err(fs::TryLockError::Error(e)) => Err(StoreError::io(&path, e)),
+    }
+}
+
+/// The key that signs links; one that cannot be read is set aside, and another is made.
+///
+/// # Errors
+/// [`StoreError`] where none can be made.
+pub fn evidence_key(dir: &Path, report: &mut Vec<String>) -> Result<SigningKey, StoreError> {
+    let path = layout::evidence_key(dir);
+    let why = match SigningKey::load_or_make(&path) {
+        Ok((key, made)) => {
+            if made {
+                tracing::info!(fingerprint = key.public().fingerprint(), "the evidence key was made");
+            }
+            return Ok(key);
+        }
+        Err(KeyError::Io { path, source }) => return Err(StoreError::io(&path, source)),
+        Err(why @ KeyError::Other { .. }) => why,
+    };
+    let aside = suffixed(&path, &format!(".corrupt-{}", now_ms()));
+    fs::rename(&path, &aside).map_err(|e| StoreError::io(&path, e))?;
+    report.push(format!("{why}; set aside as {}, another key was made, which the centre must accept", aside.display()));
+    match SigningKey::load_or_make(&path) {
+        Ok((key, _)) => Ok(key),
+        Err(KeyError::Io { path, source }) => Err(StoreError::io(&path, source)),
+        Err(why @ KeyError::Other { .. }) => Err(StoreError::io(&path, io::Error::other(why))),
     }
 }
 
@@ -170,8 +198,7 @@ fn salvage(path: &Path) -> Vec<KeptPress> {
 }
 
 fn set_aside(dir: &Path, path: &Path) -> io::Result<PathBuf> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis());
-    let aside = suffixed(path, &format!(".corrupt-{now}"));
+    let aside = suffixed(path, &format!(".corrupt-{}", now_ms()));
     fs::rename(path, &aside)?;
     for suffix in ["-wal", "-shm"] {
         match fs::rename(suffixed(path, suffix), suffixed(&aside, suffix)) {
@@ -182,6 +209,10 @@ fn set_aside(dir: &Path, path: &Path) -> io::Result<PathBuf> {
     forget_old(dir)?;
     writer::sync_dir(dir)?;
     Ok(aside)
+}
+
+fn now_ms() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis())
 }
 
 fn forget_old(dir: &Path) -> io::Result<()> {

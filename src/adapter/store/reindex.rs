@@ -2,8 +2,8 @@
 //! (`docs/decisions/0012-the-store-comes-when-it-can.md`). For each recording which the centre does not have in full:
 //!
 //! 5. remove temporaries, unless somebody writes there;
-//! 6. index files that are not indexed, with their hash computed; report indexed files that are gone or have another
-//!    size;
+//! 6. make the chain one with files and index; index files that are not indexed, with their hash computed; report
+//!    indexed files that are gone or have another size;
 //! 7. index the seal; seal the recording of an incident that is over.
 //!
 //! A file that the card does not give hangs this thread and nothing else. A recording is one commit.
@@ -19,6 +19,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
+use super::chains::{Chains, Signed};
 use super::index::{Entry, State};
 use super::layout::{self, Kind};
 use super::thread::Way;
@@ -96,6 +97,8 @@ pub struct Reindex {
     pub way: Way,
     /// What comes of it.
     pub outcome: std::sync::Arc<Outcome>,
+    /// The chains of signed links.
+    pub chains: std::sync::Arc<Chains>,
 }
 
 impl Reindex {
@@ -153,16 +156,29 @@ impl Reindex {
                 Kind::Temporary if task.over => {
                     self.way.unless_recorded(incident, || fs::remove_file(&path)).transpose()?;
                 }
-                Kind::Temporary => {}
+                Kind::Temporary | Kind::Chain => {}
                 Kind::Foreign => self.outcome.note(format!("{}: not a fragment, left alone", path.display())),
             }
         }
         self.missing(incident, &fragments, &known)?;
-        let added = self.unindexed(incident, &fragments, &known)?;
+        let mut found = self.unindexed(incident, &fragments, &known)?;
+        let links = self.links(incident, known.iter().map(|(entry, _)| entry).chain(&found).cloned().collect());
+        let unsigned = |entry: &Entry| entry.signed.is_none() && links.contains_key(&entry.index);
+        let to_sign = known.iter().any(|(entry, _)| unsigned(entry));
+        found.iter_mut().for_each(|entry| entry.signed = links.get(&entry.index).copied());
+        let added = self.add(incident, found)?;
+        if to_sign {
+            self.way.ask(move |index| index.sign(incident, &links))?;
+        }
 
         let last = fragments.last_key_value().map(|(number, _)| *number);
         if let (None, None, true, Some(last)) = (seal, known_seal, task.over, last) {
-            let sealed = self.way.unless_recorded(incident, || recovery::write_seal(&self.dir, incident, last));
+            let sealed = self.way.unless_recorded(incident, || {
+                if let Err(why) = self.chains.seal(incident, last, Vec::new) {
+                    self.outcome.note(format!("{}: no seal in the chain: {why}", self.path_of(task).display()));
+                }
+                recovery::write_seal(&self.dir, incident, last)
+            });
             if sealed.transpose()?.is_some() {
                 seal = Some(last);
             }
@@ -172,6 +188,14 @@ impl Reindex {
         }
         self.way.changed();
         Ok(added)
+    }
+
+    /// Step 6, the chain; what was signed, by fragment. A chain that cannot be read is no hindrance.
+    fn links(&self, incident: IncidentId, entries: Vec<Entry>) -> BTreeMap<u64, Signed> {
+        self.chains.links(incident, || entries).unwrap_or_else(|why| {
+            self.outcome.note(format!("{}: {why}", layout::chain(&self.dir, incident).display()));
+            BTreeMap::new()
+        })
     }
 
     /// Step 6, the index against the files.
@@ -195,8 +219,8 @@ impl Reindex {
         Ok(())
     }
 
-    /// Step 6, the files against the index.
-    fn unindexed(&self, incident: IncidentId, files: &Files, known: &[(Entry, State)]) -> Result<usize, Trouble> {
+    /// Step 6, the files against the index: what is to be added, each file read once.
+    fn unindexed(&self, incident: IncidentId, files: &Files, known: &[(Entry, State)]) -> Result<Vec<Entry>, Trouble> {
         let known: BTreeSet<u64> = known.iter().map(|(entry, _)| entry.index).collect();
         let mut entries = Vec::new();
         for (number, path) in files.iter().filter(|(number, _)| !known.contains(number)) {
@@ -211,8 +235,14 @@ impl Reindex {
                 duration_us: duration_us(*number, path, files),
                 size: bytes.len() as u64,
                 sha256: Sha256::digest(&bytes).into(),
+                signed: None,
             });
         }
+        Ok(entries)
+    }
+
+    /// Adds them. Returns how many.
+    fn add(&self, incident: IncidentId, entries: Vec<Entry>) -> Result<usize, Trouble> {
         let added = entries.len();
         if added > 0 {
             // Before they can be delivered: the centre is asked first what it has of them.

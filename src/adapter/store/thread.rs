@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::error::TrySendError as InboxError;
 
 use super::StoreError;
+use super::chains::Chains;
 use super::index::{Index, State, is_damage};
 use super::recovery::{self, Occasion, Recovered};
 use super::reindex::{Backlog, Outcome, Reindex};
@@ -135,12 +136,18 @@ impl Worker {
     ///
     /// # Errors
     /// [`StoreError::Io`] where no thread can be had.
-    pub fn start(dir: PathBuf, index: Index, backlog: Backlog, inbox: Inbox) -> Result<Self, StoreError> {
+    pub fn start(
+        dir: PathBuf,
+        index: Index,
+        backlog: Backlog,
+        inbox: Inbox,
+        chains: Arc<Chains>,
+    ) -> Result<Self, StoreError> {
         let (to, jobs) = sync_channel(QUEUE);
         let (queue, shared) = (Arc::new(Queue(to)), Shared::default());
         let at = dir.clone();
         let queue_of_owner = Arc::downgrade(&queue);
-        let owner = Owner { dir, index: Some(index), inbox, shared: shared.clone(), queue: queue_of_owner };
+        let owner = Owner { dir, index: Some(index), inbox, shared: shared.clone(), queue: queue_of_owner, chains };
         owner.count();
         owner.reindex(backlog).map_err(|e| StoreError::io(&at, e))?;
         let thread = thread::Builder::new()
@@ -261,6 +268,7 @@ struct Owner {
     shared: Shared,
     /// For the second half of recovery.
     queue: Weak<Queue>,
+    chains: Arc<Chains>,
 }
 
 impl Owner {
@@ -327,7 +335,8 @@ impl Owner {
     fn reindex(&self, backlog: Backlog) -> std::io::Result<()> {
         let database = self.shared.database.load(Ordering::Relaxed);
         let way = Way { queue: self.queue.clone(), shared: self.shared.clone(), database };
-        Reindex { dir: self.dir.clone(), way, outcome: Arc::clone(&self.shared.outcome) }.start(backlog)
+        let (outcome, chains) = (Arc::clone(&self.shared.outcome), Arc::clone(&self.chains));
+        Reindex { dir: self.dir.clone(), way, outcome, chains }.start(backlog)
     }
 
     fn count(&self) {

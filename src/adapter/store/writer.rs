@@ -5,10 +5,11 @@
 //! 3. sync the file;
 //! 4. rename it to its name;
 //! 5. sync the directory, and its parent when the directory is new;
-//! 6. add it to the index.
+//! 5a. append its link to the chain, without a sync (`docs/decisions/0014-evidence.md`);
+//! 6. add it to the index, with its link.
 //!
-//! So a file under its own name is whole, whenever the power went; step 6 can always be made up for
-//! from the files. Steps 1 to 5 are here, step 6 is the caller's.
+//! So a file under its own name is whole, whenever the power went; steps 5a and 6 can always be made up for
+//! from the files. Steps 1 to 5 are here, the others are the caller's.
 
 use std::fs::{self, File, FileTimes};
 use std::io::{self, Write};
@@ -30,13 +31,16 @@ pub enum Step {
     Rename,
     /// 5: sync the directory.
     SyncDir,
+    /// 5a: the link at the end of the chain.
+    Chain,
     /// 6: the index.
     Index,
 }
 
 impl Step {
     /// Every step in order.
-    pub const ALL: [Step; 6] = [Step::Create, Step::Write, Step::SyncFile, Step::Rename, Step::SyncDir, Step::Index];
+    pub const ALL: [Step; 7] =
+        [Step::Create, Step::Write, Step::SyncFile, Step::Rename, Step::SyncDir, Step::Chain, Step::Index];
 
     /// What a message calls it.
     #[must_use]
@@ -47,6 +51,7 @@ impl Step {
             Step::SyncFile => "3 sync the file",
             Step::Rename => "4 rename",
             Step::SyncDir => "5 sync the directory",
+            Step::Chain => "5a link",
             Step::Index => "6 index",
         }
     }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
-use crate::adapter::store::Entry;
+use crate::adapter::store::{Entry, Signed};
+use crate::evidence::{Offered, PublicKey};
 use crate::tls::{self, Identity, TlsError};
 use crate::wire::IncidentId;
 use crate::wire::delivery::{
-    DURATION_HEADER, Inventory, Receipt, SHA256_HEADER, START_HEADER, Sealed, fragment_path, recording_path,
-    sealed_path,
+    DURATION_HEADER, EVIDENCE_KEY_PATH, EvidenceKey, Inventory, KeyReceipt, LINK_HEADER, Receipt, SHA256_HEADER,
+    START_HEADER, SealProof, Sealed, fragment_path, recording_path, sealed_path,
 };
 
 /// How long a connection may take.
@@ -53,6 +54,7 @@ pub enum DeliveryError {
 pub struct Client {
     http: reqwest::Client,
     base: String,
+    key: Option<PublicKey>,
 }
 
 impl Client {
@@ -72,7 +74,13 @@ impl Client {
             .tcp_user_timeout(ANSWER)
             .build()
             .map_err(|e| TlsError::Setup(chain(&e)))?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned() })
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), key: None })
+    }
+
+    /// The links that are delivered are signed by this key.
+    #[must_use]
+    pub fn signed_by(self, key: PublicKey) -> Self {
+        Self { key: Some(key), ..self }
     }
 
     /// Delivers a fragment; done is when the receipt fits.
@@ -82,7 +90,7 @@ impl Client {
     pub async fn fragment(&self, entry: &Entry, bytes: Vec<u8>) -> Result<(), DeliveryError> {
         let sha256 = hex::encode(entry.sha256);
         let patience = ANSWER + Duration::from_secs(bytes.len() as u64 / SLOWEST);
-        let request = self
+        let mut request = self
             .request(Method::PUT, &fragment_path(entry.incident, entry.index))
             .timeout(patience)
             .header("content-type", "application/octet-stream")
@@ -90,6 +98,9 @@ impl Client {
             .header(START_HEADER, entry.start_wall_us)
             .header(DURATION_HEADER, entry.duration_us)
             .body(bytes);
+        if let (Some(Signed { start_us, proof }), Some(key)) = (entry.signed, self.key) {
+            request = request.header(LINK_HEADER, Offered { start_us, proof, key }.to_string());
+        }
         let receipt: Receipt = answer(request).await?;
         let expected = Receipt { incident: entry.incident, index: entry.index, sha256 };
         let same = receipt.incident == expected.incident
@@ -114,14 +125,33 @@ impl Client {
     ///
     /// # Errors
     /// [`DeliveryError`].
-    pub async fn seal(&self, incident: IncidentId, fragments: u64) -> Result<Inventory, DeliveryError> {
-        let request = self.request(Method::PUT, &sealed_path(incident)).json(&Sealed { fragments });
+    pub async fn seal(
+        &self,
+        incident: IncidentId,
+        fragments: u64,
+        seal: Option<SealProof>,
+    ) -> Result<Inventory, DeliveryError> {
+        let request = self.request(Method::PUT, &sealed_path(incident)).json(&Sealed { fragments, seal });
         let inventory = about(incident, answer(request).await?)?;
         if inventory.sealed {
             Ok(inventory)
         } else {
             Err(DeliveryError::WrongReceipt("the recording is not sealed after it was".to_owned()))
         }
+    }
+
+    /// Says which key signs the links; tells whether it counts at the centre. A centre that does not know of keys is
+    /// content with any.
+    ///
+    /// # Errors
+    /// [`DeliveryError`].
+    pub async fn key(&self, key: PublicKey) -> Result<bool, DeliveryError> {
+        let request = self.request(Method::PUT, EVIDENCE_KEY_PATH).json(&EvidenceKey { key: key.to_string() });
+        let response = sent(request).await?;
+        if matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+            return Ok(true);
+        }
+        read::<KeyReceipt>(response).await.map(|receipt| receipt.accepted)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -138,7 +168,14 @@ fn about(incident: IncidentId, found: Inventory) -> Result<Inventory, DeliveryEr
 }
 
 async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, DeliveryError> {
-    let response = request.send().await.map_err(|e| DeliveryError::Unreachable(chain(&e)))?;
+    read(sent(request).await?).await
+}
+
+async fn sent(request: RequestBuilder) -> Result<Response, DeliveryError> {
+    request.send().await.map_err(|e| DeliveryError::Unreachable(chain(&e)))
+}
+
+async fn read<T: DeserializeOwned>(response: Response) -> Result<T, DeliveryError> {
     let status = response.status();
     let body = body(response).await?;
     if status == StatusCode::OK {

@@ -3,6 +3,7 @@
 use crate::centre::gateway::{GatewayCommand, PageId};
 use crate::centre::page::{KioskView, ToPage};
 use crate::wire::down::{Echo, OrderKind, SignalDown, Standing};
+use crate::wire::evidence::ChainHead;
 use crate::wire::{IncidentId, KioskId};
 
 use super::event::Now;
@@ -43,6 +44,8 @@ pub enum Effect {
         /// Which test.
         test: IncidentId,
     },
+    /// Keep what a kiosk said of a recording's chain, with the time at which it came.
+    KeepHead(ChainHead),
     /// Tell the kiosk that the centre has its alarm, or its test call.
     Ack {
         /// Which kiosk.

@@ -2,6 +2,7 @@
 
 use crate::centre::gateway::{GatewayEvent, PageId};
 use crate::centre::page::{FromPage, RecordingView};
+use crate::wire::evidence::ChainHead;
 use crate::wire::selftest::TestCall;
 use crate::wire::up::{Alarm, Heartbeat, IncidentEvent, KioskState, SignalUp, TestReport};
 use crate::wire::{IncidentId, KioskId};
@@ -79,6 +80,13 @@ pub enum Event {
         kiosk: KioskId,
         /// Which test.
         test: IncidentId,
+    },
+    /// The newest signed statement about a recording.
+    Head {
+        /// Which kiosk.
+        kiosk: KioskId,
+        /// What.
+        head: ChainHead,
     },
     /// A kiosk's media session.
     Signal {

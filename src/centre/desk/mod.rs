@@ -127,6 +127,7 @@ impl Desk {
             Event::Heartbeat { kiosk, beat, sent_wall_us } => self.heartbeat(kiosk, *beat, sent_wall_us, t),
             Event::Signal { kiosk, signal } => self.signal(kiosk, signal, t),
             Event::Test { kiosk, report } => self.test(&kiosk, report, t),
+            Event::Head { kiosk, head } => self.head(&kiosk, head, t),
             Event::TestCall { kiosk, call } => self.test_call(kiosk, call, t),
             Event::TestKept { kiosk, test } => self.test_kept(kiosk, test, t),
             Event::Stored { incident, already, recording } => self.stored(incident, already, recording, t),

@@ -2,17 +2,21 @@
 
 use crate::centre::gateway::GatewayCommand;
 use crate::centre::page::RecordingView;
+use crate::wire::evidence::ChainHead;
 use crate::wire::limits;
 use crate::wire::up::{IncidentEvent, IncidentReport, Mark, TestOutcome, TestPart, TestReport};
 use crate::wire::{IncidentId, KioskId};
 
 use super::Desk;
-use super::effect::{Rejection, Turn};
+use super::effect::{Effect, Rejection, Turn};
 use super::incident::on_centre_clock;
 use super::kiosks::shorten;
 
 /// Pages are shown a growing recording at most this often.
 pub(super) const SHOW_RECORDING_EVERY_US: u64 = 500_000;
+
+/// Hexadecimal digits of a digest.
+const DIGEST: usize = 64;
 
 /// Instants only the kiosk can see.
 const KIOSK_MARKS: [Mark; 6] =
@@ -67,6 +71,17 @@ impl Desk {
             IncidentReport::RecordingSealed { fragments } => {
                 turn.audit(format!("kiosk:{kiosk}"), format!("recording sealed, {fragments} fragments"), Some(id));
             }
+        }
+    }
+
+    /// What a kiosk said of a recording's chain is kept under the kiosk's own id, as the recording is.
+    pub(super) fn head(&self, kiosk: &KioskId, head: ChainHead, turn: &mut Turn) {
+        let known = self.incidents.get(&self.known_as(kiosk, head.incident));
+        match known.map(|incident| incident.record.view.kiosk == *kiosk) {
+            Some(true) if head.digest.len() == DIGEST => turn.push(Effect::KeepHead(head)),
+            Some(true) => turn.reject(kiosk, Rejection::Implausible),
+            Some(false) => turn.reject(kiosk, Rejection::Foreign),
+            None => turn.reject(kiosk, Rejection::Unknown),
         }
     }
 

@@ -12,6 +12,7 @@ use super::{Desk, Effect, Event, Now};
 use crate::centre::gateway::{GatewayCommand, GatewayEvent};
 use crate::centre::page::{FromPage, RecordingView, ToPage};
 use crate::wire::down::{OrderKind, Standing, Verdict};
+use crate::wire::evidence::ChainHead;
 use crate::wire::selftest::{CallSeen, LastTest, TestCall};
 use crate::wire::up::{
     Alarm, ButtonLine, Heartbeat, IncidentEvent, IncidentReport, KioskState, Place, PressOrigin, SessionOffer,
@@ -167,6 +168,10 @@ fn kiosk_event(kiosk: KioskId, words: &[&str], now: Now) -> Event {
         }
         ["tests", id] => Event::TestCall { kiosk, call: TestCall { test: incident(id), attempt: 1, offer: None } },
         ["test", "kept", id] => Event::TestKept { kiosk, test: incident(id) },
+        ["signs", id, fragment] => {
+            let (fragment, digest) = (fragment.parse().expect("a number"), "ab".repeat(32));
+            Event::Head { kiosk, head: ChainHead { incident: incident(id), fragment, sealed: false, digest } }
+        }
         ["tested"] => Event::Gateway(GatewayEvent::KioskTested { kiosk, seen: CallSeen::default() }),
         ["online"] | ["offline"] => Event::State {
             kiosk,
@@ -260,6 +265,7 @@ fn text(effect: &Effect) -> String {
         Effect::Order { kiosk, what: OrderKind::TestOver { test, .. } } => {
             format!("order {kiosk} {} test over", letter(*test))
         }
+        Effect::KeepHead(head) => format!("keep head {} {}", letter(head.incident), head.fragment),
         Effect::KeepTest { kiosk, test } => format!("keep test {kiosk} {}", letter(*test)),
         Effect::Signal { kiosk, .. } => format!("signal {kiosk}"),
         Effect::Audit { who, what, incident } => {

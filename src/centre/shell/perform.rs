@@ -8,7 +8,7 @@ use crate::centre::counters::Refused;
 use crate::centre::desk::{Effect, Event, IncidentRecord, Now};
 use crate::centre::gateway::{GatewayCommand, PageId};
 use crate::centre::page::{RecordingView, ToPage};
-use crate::centre::store::{incidents, recordings};
+use crate::centre::store::{evidence, incidents, recordings};
 use crate::mqtt::Kind;
 use crate::wire::down::{AlarmAck, Order, OrderKind};
 use crate::wire::topic::Down;
@@ -72,6 +72,10 @@ impl Shell {
                     log_failure(outcome);
                 }
                 Effect::KeepTest { kiosk, test } => self.keep_test(kiosk, test, now),
+                Effect::KeepHead(head) => {
+                    let at_us = now.wall_us;
+                    log_failure(self.store.post(move |db| evidence::keep_head(db, &head, at_us), log_failure));
+                }
                 Effect::Ack { kiosk, incident, standing } => {
                     self.say(Down::Ack, &kiosk, AlarmAck { incident, standing }, Kind::Kept);
                 }

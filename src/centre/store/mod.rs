@@ -4,6 +4,7 @@
 //! commit survives a power cut) and only then tells anyone. Reading never holds up the writer.
 
 pub mod accounts;
+pub mod evidence;
 pub mod incidents;
 pub mod recordings;
 mod schema;

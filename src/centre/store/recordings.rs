@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use crate::centre::page::RecordingView;
+use crate::centre::page::{EvidenceView, RecordingView};
 use crate::wire::delivery::Inventory;
 use crate::wire::{IncidentId, KioskId};
 
-use super::StoreError;
 use super::incidents::kiosk_id;
+use super::{StoreError, evidence};
 
 /// One fragment as indexed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -202,5 +202,9 @@ pub fn view(db: &Connection, id: IncidentId) -> Result<RecordingView, StoreError
         .prepare_cached(sql)?
         .query_row([id.to_string()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
     let complete = header && last == fragments && sealed(db, id)? == Some(fragments);
-    Ok(RecordingView { header, fragments, start_wall_us, duration_ms: duration_us / 1000, complete })
+    let evidence = match owner(db, id)? {
+        Some(kiosk) => evidence::view(db, id, &kiosk, complete)?,
+        None => EvidenceView::default(),
+    };
+    Ok(RecordingView { header, fragments, start_wall_us, duration_ms: duration_us / 1000, complete, evidence })
 }

@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Each step takes the database from the version that is its index to the next.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     CREATE TABLE kiosks (
         id TEXT PRIMARY KEY, place TEXT NOT NULL, version TEXT NOT NULL, seen_wall_us INTEGER
     ) STRICT;
@@ -39,7 +40,27 @@ const STEPS: [&str; 1] = ["
         token TEXT PRIMARY KEY, officer TEXT NOT NULL REFERENCES officers (name) ON DELETE CASCADE,
         created_us INTEGER NOT NULL, expires_us INTEGER NOT NULL
     ) STRICT;
-"];
+",
+    "
+    CREATE TABLE evidence_keys (
+        kiosk TEXT NOT NULL, key TEXT NOT NULL, first_us INTEGER NOT NULL, accepted_us INTEGER,
+        PRIMARY KEY (kiosk, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE links (
+        incident TEXT NOT NULL, n INTEGER NOT NULL, start_us INTEGER NOT NULL, size INTEGER NOT NULL,
+        sha256 TEXT NOT NULL, previous TEXT NOT NULL, signature TEXT NOT NULL, digest TEXT NOT NULL,
+        key TEXT NOT NULL, holds INTEGER NOT NULL, PRIMARY KEY (incident, n)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE seals (
+        incident TEXT PRIMARY KEY, fragments INTEGER NOT NULL, previous TEXT NOT NULL, signature TEXT NOT NULL,
+        digest TEXT NOT NULL, key TEXT NOT NULL, holds INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE heads (
+        incident TEXT NOT NULL, sealed INTEGER NOT NULL, n INTEGER NOT NULL, digest TEXT NOT NULL,
+        received_us INTEGER NOT NULL, PRIMARY KEY (incident, sealed, n, digest)
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// Brings the database to this version of the centre, each step whole or not at all.
 pub(super) fn migrate(db: &mut Connection) -> Result<(), StoreError> {

@@ -180,6 +180,7 @@ async fn a_recording_is_complete_when_all_of_it_is_here_and_it_is_sealed() {
         start_wall_us: Some(1_000_000),
         duration_ms: 3_000,
         complete: true,
+        ..RecordingView::default()
     };
     assert_eq!(view().await, expected);
 }

@@ -13,15 +13,16 @@ use axum::{Extension, Json};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::Web;
 use super::error::Failure;
+use super::evidence::Came;
 use super::incidents::incident_id;
-use super::room;
 use super::uploads::Turn;
+use super::{Web, evidence, room};
 use crate::centre::archive::Archive;
 use crate::centre::clock::wall_us;
 use crate::centre::counters::Refused;
 use crate::centre::store::recordings::{self, Entered, FragmentRow};
+use crate::evidence::Subject;
 use crate::wire::delivery::{DURATION_HEADER, Inventory, Receipt, SHA256_HEADER, START_HEADER, Sealed};
 use crate::wire::limits::MAX_FRAGMENT;
 use crate::wire::{IncidentId, KioskId};
@@ -40,7 +41,7 @@ const SMALL_BODY: usize = 4096;
 pub struct Peer(pub Option<KioskId>);
 
 impl Peer {
-    fn kiosk(self, web: &Web) -> Result<KioskId, Failure> {
+    pub(super) fn kiosk(self, web: &Web) -> Result<KioskId, Failure> {
         let kiosk = self.0.ok_or_else(|| Failure::new(StatusCode::FORBIDDEN, "the certificate is no kiosk's"))?;
         if web.refused.contains(&kiosk) {
             web.counters.refuse(Refused::Kiosk, kiosk.as_str(), "delivery");
@@ -80,8 +81,12 @@ pub async fn fragment(
         sha256,
     };
     let receipt = Receipt { incident, index, sha256: row.sha256.clone() };
-    if !is_known(&web, incident, &kiosk, &row).await? {
-        keep(&web, incident, &kiosk, row, bytes).await?;
+    let (subject, came) = (Subject { kiosk, incident }, Came::with(&headers));
+    if is_known(&web, incident, &subject.kiosk, &row).await? {
+        // Its link may have been lost on the way, or was made later.
+        web.store.write(move |db| came.enter(db, &subject, &row)).await?;
+    } else {
+        keep(&web, subject, row, bytes, came).await?;
     }
     Ok(Json(receipt))
 }
@@ -156,22 +161,28 @@ async fn is_known(web: &Web, incident: IncidentId, kiosk: &KioskId, row: &Fragme
     }
 }
 
-async fn keep(web: &Web, incident: IncidentId, kiosk: &KioskId, row: FragmentRow, bytes: Bytes) -> Result<(), Failure> {
-    let object = row.object.clone();
+async fn keep(web: &Web, subject: Subject, row: FragmentRow, bytes: Bytes, came: Came) -> Result<(), Failure> {
+    let (object, index, of) = (row.object.clone(), row.index, subject.clone());
     web.archive.put(&object, bytes).await?;
-    let owner = kiosk.clone();
-    let entered = web.store.write(move |db| recordings::enter(db, incident, &owner, &row, wall_us())).await?;
-    match entered {
-        Entered::New => web.recording_grew(incident).await,
-        Entered::Same => Ok(()),
-        refused => {
+    let entered = web.store.write(move |db| {
+        let entered = recordings::enter(db, of.incident, &of.kiosk, &row, wall_us())?;
+        let link = if entered == Entered::New { came.enter(db, &of, &row)? } else { None };
+        Ok((entered, link))
+    });
+    match entered.await? {
+        (Entered::New, link) => {
+            came.tell(web, &subject, index, link);
+            web.recording_grew(subject.incident).await
+        }
+        (Entered::Same, _) => Ok(()),
+        (refused, _) => {
             // Lost a race against another request: no row points to these bytes.
             if let Err(why) = web.archive.remove(&object).await {
                 tracing::warn!(object, %why, "archive: an object without a row stays");
             }
             match refused {
                 Entered::Other { sha256 } => Err(taken(&sha256)),
-                Entered::Foreign | Entered::New | Entered::Same => Err(foreign(web, kiosk)),
+                Entered::Foreign | Entered::New | Entered::Same => Err(foreign(web, &subject.kiosk)),
             }
         }
     }
@@ -206,16 +217,19 @@ pub async fn sealed(
         .await
         .map_err(|_| Failure::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))?
         .map_err(|_| Failure::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {SMALL_BODY} bytes are read")))?;
-    let Sealed { fragments } =
+    let Sealed { fragments, seal } =
         serde_json::from_slice(&bytes).map_err(|e| Failure::bad(format!("not what seals a recording: {e}")))?;
     if fragments > MAX_INDEX {
         return Err(Failure::bad(format!("a recording has at most {MAX_INDEX} fragments")));
     }
-    let owner = kiosk.clone();
+    let subject = Subject { kiosk: kiosk.clone(), incident };
     let (entered, inventory) = web
         .store
         .write(move |db| {
-            let entered = recordings::seal(db, incident, &owner, fragments)?;
+            let entered = recordings::seal(db, incident, &subject.kiosk, fragments)?;
+            if let (Entered::New | Entered::Same, Some(seal)) = (&entered, &seal) {
+                evidence::seal(db, &subject, fragments, seal)?;
+            }
             Ok((entered, recordings::inventory(db, incident)?))
         })
         .await?;

@@ -2,6 +2,8 @@
 
 mod delivery;
 mod error;
+mod evidence;
+mod export;
 mod files;
 mod guard;
 mod incidents;
@@ -34,6 +36,7 @@ use super::page::KioskView;
 use super::settings::Settings;
 use super::shell::DeskHandle;
 use super::store::{Store, incidents as kept, recordings};
+use crate::wire::delivery::EVIDENCE_KEY_PATH;
 use crate::wire::{IncidentId, KioskId};
 
 /// Password hashes under way at once: each takes 19 MiB and a core.
@@ -52,6 +55,7 @@ pub struct Web {
     strangers: Mutex<limit::Strangers>,
     hashes: Semaphore,
     uploads: uploads::Uploads,
+    exports: Arc<Semaphore>,
     room: room::Room,
     refused: BTreeSet<KioskId>,
     accesses: Mutex<HashMap<(String, IncidentId), std::time::Instant>>,
@@ -80,6 +84,7 @@ impl Web {
             strangers: Mutex::default(),
             hashes: Semaphore::new(HASHES),
             uploads: uploads::Uploads::default(),
+            exports: Arc::new(Semaphore::new(export::AT_ONCE)),
             room: room::Room::new(settings.room),
             refused: settings.refused_kiosks.clone(),
             accesses: Mutex::default(),
@@ -124,6 +129,7 @@ pub fn officers(web: Arc<Web>) -> Router {
         .route("/api/incidents/{id}", get(incidents::one))
         .route("/api/incidents/{id}/fragments/{n}", get(recording::fragment))
         .route("/api/incidents/{id}/recording.mp4", get(recording::whole))
+        .route("/api/incidents/{id}/export.zip", get(export::export))
         .route("/api/kiosks", get(kiosks))
         .route("/api/gateway", get(gateway))
         .route("/api/{*rest}", axum::routing::any(no_such_route))
@@ -140,6 +146,7 @@ pub fn kiosk_routes(web: Arc<Web>) -> Router {
         .route("/kiosk/v1/recordings/{incident}", get(delivery::inventory))
         .route("/kiosk/v1/recordings/{incident}/fragments/{n}", put(delivery::fragment))
         .route("/kiosk/v1/recordings/{incident}/sealed", put(delivery::sealed))
+        .route(EVIDENCE_KEY_PATH, put(evidence::key))
         .fallback(no_such_route)
         .with_state(web)
 }

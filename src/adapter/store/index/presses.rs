@@ -2,7 +2,8 @@
 
 use rusqlite::params;
 
-use super::{Index, incident};
+use super::Index;
+use super::rows::incident;
 use crate::kiosk::ports::KeptPress;
 use crate::wire::IncidentId;
 use crate::wire::up::PressOrigin;

@@ -65,3 +65,8 @@ export async function fragment(id: string, index: number, signal: AbortSignal): 
 export function recordingUrl(id: string): string {
   return `/api/incidents/${id}/recording.mp4`;
 }
+
+/** Everything that proves a recording, as a zip. */
+export function exportUrl(id: string): string {
+  return `/api/incidents/${id}/export.zip`;
+}

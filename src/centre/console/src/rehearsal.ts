@@ -26,7 +26,14 @@ function pretended(): IncidentView {
     note: "",
     kiosk_closed: false,
     timing: { edge: now, received: now + 1000 },
-    recording: { header: false, fragments: 0, start_wall_us: null, duration_ms: 0, complete: false },
+    recording: {
+      header: false,
+      fragments: 0,
+      start_wall_us: null,
+      duration_ms: 0,
+      complete: false,
+      evidence: { standing: "unsigned" },
+    },
   };
 }
 

@@ -81,6 +81,23 @@ export interface RecordingView {
   start_wall_us: number | null;
   duration_ms: number;
   complete: boolean;
+  evidence: EvidenceView;
+}
+
+/** How the evidence of a recording stands. */
+export const EVIDENCE = ["unsigned", "receiving", "verified", "broken"] as const;
+export type EvidenceStanding = (typeof EVIDENCE)[number];
+
+/** What is wrong with a fragment, or with the end. */
+export const EVIDENCE_WRONG = ["unsigned", "signature", "key", "link", "witness", "seal"] as const;
+export type EvidenceWrong = (typeof EVIDENCE_WRONG)[number];
+
+/** What the kiosk's signatures prove of a recording. */
+export interface EvidenceView {
+  standing: EvidenceStanding;
+  /** The first fragment of which something is wrong; absent where it is the end. */
+  fragment?: number;
+  why?: EvidenceWrong;
 }
 
 export interface IncidentView {

@@ -31,7 +31,14 @@ function incident(id: string, change: Partial<IncidentView> = {}): IncidentView 
     note: "",
     kiosk_closed: false,
     timing: {},
-    recording: { header: false, fragments: 0, start_wall_us: null, duration_ms: 0, complete: false },
+    recording: {
+      header: false,
+      fragments: 0,
+      start_wall_us: null,
+      duration_ms: 0,
+      complete: false,
+      evidence: { standing: "unsigned" },
+    },
     ...change,
   };
 }

@@ -1,4 +1,4 @@
-//! What is in the journal.
+//! What is in the journal, and what is kept of a chain.
 
 use crate::centre::desk::script::Stage;
 
@@ -27,4 +27,18 @@ fn who_saw_what_and_who_was_on_duty_is_in_the_journal() {
         "5 audit ana: off duty: the page is gone",
     ];
     assert_eq!(journal, expected, "{found}");
+}
+
+#[test]
+fn only_the_kiosk_of_an_incident_is_believed_about_its_chain() {
+    let mut stage = Stage::new();
+    let script = "0 north alarm A
+        1 store has A
+        2 north signs A 3
+        3 south signs A 3
+        4 north signs B 0";
+    let found = stage.play(script, &["page", "ack", "order", "gateway", "audit", "save"]);
+    assert!(found.contains("2 keep head A 3"), "{found}");
+    assert!(!found.contains("3 keep head") && !found.contains("4 keep head"), "{found}");
+    assert!(found.contains("3 rejected south: Foreign") && found.contains("4 rejected north: Unknown"), "{found}");
 }

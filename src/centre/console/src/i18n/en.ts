@@ -133,6 +133,26 @@ export const en: Strings = {
     incomplete: "still arriving",
     seek: "Position in the recording",
   },
+  evidence: {
+    title: "Evidence",
+    standing: {
+      unsigned: "not signed",
+      receiving: "being received, proven so far",
+      verified: "verified: whole and unchanged",
+      broken: "BROKEN",
+    },
+    wrong: {
+      unsigned: "came without a signature",
+      signature: "the signature does not hold",
+      key: "signed by a key that was not accepted",
+      link: "does not follow the one before it",
+      witness: "not what the kiosk said at the time",
+      seal: "is not signed as it was said",
+    },
+    fragment: (index) => `Fragment ${index}`,
+    end: "The end",
+    export: "Export with the evidence (zip)",
+  },
   kiosks: {
     title: "Kiosks",
     condition: { dead: "DEAD", faulty: "FAULT", no_leg: "NO LINE", ready: "ready" },

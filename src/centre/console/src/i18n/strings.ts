@@ -1,6 +1,6 @@
 // Every sentence of the page. A language is complete when it has this type.
 
-import type { FaultKind, Mark, Output, Standing, Verdict } from "../wire";
+import type { EvidenceStanding, EvidenceWrong, FaultKind, Mark, Output, Standing, Verdict } from "../wire";
 import type { Condition } from "../state";
 import type { Units } from "../timing";
 
@@ -143,6 +143,16 @@ export interface Strings {
     download: string;
     incomplete: string;
     seek: string;
+  };
+
+  /** What the kiosk's signatures prove of the recording. */
+  evidence: {
+    title: string;
+    standing: Record<EvidenceStanding, string>;
+    wrong: Record<EvidenceWrong, string>;
+    fragment: (index: number) => string;
+    end: string;
+    export: string;
   };
 
   kiosks: {

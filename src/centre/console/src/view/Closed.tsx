@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 import * as api from "../api";
 import { t, timeOfDay } from "../i18n";
 import type { IncidentView, JournalEntry } from "../wire";
+import { Evidence } from "./Evidence";
 
 export function Closed({ view }: { view: IncidentView }) {
   const journal = useSignal<JournalEntry[]>([]);
@@ -28,6 +29,12 @@ export function Closed({ view }: { view: IncidentView }) {
         <a class="act download" data-testid="download" href={api.recordingUrl(view.id)} download={`${view.id}.mp4`}>
           <span aria-hidden="true">↓</span> {t().player.download}
           {!view.recording.complete && <small>{t().player.incomplete}</small>}
+        </a>
+      )}
+      <Evidence view={view} />
+      {view.recording.fragments > 0 && (
+        <a class="act download" data-testid="export" href={api.exportUrl(view.id)} download={`incident-${view.id}.zip`}>
+          <span aria-hidden="true">↓</span> {t().evidence.export}
         </a>
       )}
       <h3>{words.journal}</h3>

@@ -7,6 +7,7 @@ import type { IncidentView } from "../wire";
 import { Actions } from "./Actions";
 import { Closed } from "./Closed";
 import { Elapsed } from "./Elapsed";
+import { Evidence } from "./Evidence";
 import { Shape, type ShapeName } from "./icons";
 import { Picture } from "./Picture";
 import { BeforePress, Playback } from "./Player";
@@ -29,6 +30,7 @@ export function Stage() {
       <div class="stage-right">
         {view !== null && !over && <Actions view={view} />}
         {view !== null && !over && <BeforePress key={view.id} view={view} />}
+        {view !== null && !over && <Evidence view={view} />}
         {over && <Closed key={view.id} view={view} />}
       </div>
     </section>
