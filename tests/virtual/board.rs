@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::support::process::Process;
 use crate::support::until;
@@ -187,6 +187,17 @@ impl Board {
         let output = self.run_there(&format!("cat {from}"), b"").await?;
         ensure!(output.status.success(), "{from}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(output.stdout)
+    }
+
+    /// A technician's session: a connection and a terminal of its own, on which a command runs until either ends.
+    /// Killing it is what the board sees of a session that is lost.
+    pub fn session(&self, command: &str) -> Result<Child> {
+        let alone = ["-o", "ControlMaster=no", "-o", "ControlPath=none"];
+        let mut ssh = Command::new("ssh");
+        // The first setting of an option counts.
+        ssh.args(alone).args(self.ssh_options()).args(["-tt", "board", command]);
+        ssh.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        ssh.spawn().context("ssh")
     }
 
     async fn run_there(&self, command: &str, input: &[u8]) -> Result<std::process::Output> {

@@ -1,5 +1,6 @@
 //! The cases, in order, and the rig they run on.
 
+mod bounce;
 mod call;
 mod clock;
 mod config;
@@ -155,6 +156,8 @@ pub async fn run(arguments: Arguments) -> Result<usize> {
         service::only_ssh_listens_on_a_kiosk_that_works,
         service::a_frozen_daemon_is_back_in_time,
         panel::a_gpio_edge_lights_the_lamp_in_time,
+        bounce::a_bouncing_button_is_one_press_and_a_spike_is_none,
+        bounce::a_chattering_button_is_one_alarm_and_a_fault,
         panel::second_button_case_and_a_button_held_at_the_start,
         panel::an_officer_switches_the_strobe,
         panel::a_gpio_edge_through_rppal_is_a_press,
@@ -165,7 +168,7 @@ pub async fn run(arguments: Arguments) -> Result<usize> {
         devices::a_camera_that_is_pulled_out_is_known_and_comes_back,
         clock::a_clock_that_is_an_hour_off_is_said_and_calls_go_on,
         devices::a_sound_card_that_is_pulled_out_is_known_and_comes_back,
-        config::a_change_that_cuts_the_kiosk_off_is_undone,
+        config::a_change_whose_session_is_lost_is_undone,
         package::an_upgrade_keeps_everything_and_restarts_at_once,
         package::the_centres_package_runs_broker_and_centre,
         package::removed_and_purged_nothing_of_it_is_left,
