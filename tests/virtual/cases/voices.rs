@@ -48,7 +48,8 @@ const COLOURS: &str = "
 /// All bars: black to white.
 const BARS: &str = "000 001 010 011 100 101 110 111";
 
-/// The kiosk with the board's devices; on the street somebody speaks without end, and everything is recorded.
+/// The kiosk with the board's devices; on the street somebody speaks without end and without a gap (the file's header is
+/// 44 bytes), and everything is recorded.
 async fn fitted(rig: &mut Rig) -> Result<()> {
     rig.works().await?;
     rig.board.put(&rig.arguments.voices.join("kiosk.wav"), "/root/person.wav", "644").await?;
@@ -56,7 +57,8 @@ async fn fitted(rig: &mut Rig) -> Result<()> {
     rig.board.ssh("sos-ctl config check && systemctl restart sos-kiosk").await?;
     rig.works().await?;
     let street = format!(
-        "systemd-run -q --collect --unit=person sh -c 'while aplay -q -B 500000 -D {STREET} /root/person.wav; do :; done'
+        "systemd-run -q --collect --unit=person sh -c \
+           'while :; do tail -c +45 /root/person.wav; done | aplay -q -B 500000 -D {STREET} -t raw -f S16_LE -r 48000 -c 1'
          systemd-run -q --collect --unit=ear sh -c \
            'date +%s%6N > /root/ear.start; exec arecord -q -B 500000 -D {STREET} -f S16_LE -r 48000 -c 1 -t wav /root/ear.wav'"
     );
@@ -96,6 +98,7 @@ pub async fn a_call_through_camera_and_sound_card_is_seen_and_heard(rig: &mut Ri
     let talked = format!("return window.__recorded.length > 48000 * {TALK_S}");
     officer.js_until("the sound of the talk", std::time::Duration::from_secs(30), &talked).await?;
     let up = taken(&officer.js(TAKE_SOUND, vec![]).await?)?;
+    up.write(&rig.arguments.voices.join("up.wav"))?;
     let painted = officer.js(COLOURS, vec![]).await?;
     ensure!(painted == *BARS, "the camera's test picture has the colours {BARS}, painted are {painted}");
     officer.close_as("test").await?;
