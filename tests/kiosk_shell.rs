@@ -13,7 +13,7 @@ use kiosk_here::{BOUND, Kiosk, Told};
 use sos::control::{Answer, MAX_LINE, PhaseName};
 use sos::kiosk::control::{Control, ControlError};
 use sos::kiosk::ports::{Hand, Input, KeptPress, Panel, PanelView, Saying};
-use sos::kiosk::stop::{Signals, Stopping};
+use sos::kiosk::stop::{Ended, Signals, Stopping};
 use sos::kiosk::{Ask, Inbox, Stamped};
 use sos::machine::words::{Lamp, Light, Prompt};
 use sos::machine::{Event, Settings};
@@ -272,11 +272,42 @@ async fn a_stale_socket_is_taken_over_and_a_living_one_is_not() {
 async fn a_step_that_hangs_does_not_keep_the_end_from_coming() {
     let mut signals = Signals::listen().expect("signals");
     let mut last = false;
-    let late = Stopping::default()
+    let ended = Stopping::default()
         .then("hangs", std::future::pending())
         .then("ends", async { last = true })
-        .run(&mut signals)
+        .run(&mut signals, false)
         .await;
-    assert_eq!(late, ["hangs"]);
+    assert_eq!(ended.late, ["hangs"]);
     assert!(last);
+}
+
+#[tokio::test]
+async fn told_to_end_while_it_is_about_to_start_anew_it_ends_in_order() {
+    use rustix::process::{Signal, getpid, kill_process};
+    let mut signals = Signals::listen().expect("signals");
+    let tell = || kill_process(getpid(), Signal::TERM).expect("told");
+    let mut last = false;
+    let ended = Stopping::default()
+        .then("is told", async {
+            tell();
+            std::future::pending().await
+        })
+        .then("ends", async { last = true })
+        .run(&mut signals, false)
+        .await;
+    assert!(ended.asked && last, "no step is left out: {ended:?}");
+    // At the last moment.
+    let ended = Stopping::default().then("is told", async { tell() }).run(&mut signals, false).await;
+    assert_eq!(ended, Ended { late: vec![], asked: true });
+    // Told once more, it ends at once.
+    let mut never = false;
+    let ended = Stopping::default()
+        .then("is told", async {
+            tell();
+            std::future::pending().await
+        })
+        .then("never", async { never = true })
+        .run(&mut signals, true)
+        .await;
+    assert!(ended.asked && !never, "{ended:?}");
 }

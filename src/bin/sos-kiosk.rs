@@ -175,7 +175,7 @@ async fn live(start: Start, layers: &Layers) -> anyhow::Result<End> {
     } else {
         systemd::stopping()
     }
-    let late = Stopping::default()
+    let ended = Stopping::default()
         .then("control", async {
             control.abort();
             _ = control.await;
@@ -191,9 +191,13 @@ async fn live(start: Start, layers: &Layers) -> anyhow::Result<End> {
         })
         .then("store", async { store.shut_down().await })
         .then("watchdog", async { watchdog.abort() })
-        .run(&mut signals)
+        .run(&mut signals, !restart)
         .await;
-    Ok(if restart { End::Restart } else { End::Stopped { in_order: late.is_empty() && !failed } })
+    // Who was told to end while it was about to start anew ends.
+    if restart && !ended.asked {
+        return Ok(End::Restart);
+    }
+    Ok(End::Stopped { in_order: ended.late.is_empty() && !failed })
 }
 
 /// Whom the control socket asks.

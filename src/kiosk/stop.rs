@@ -11,6 +11,9 @@ use tracing::{info, warn};
 /// One step may take this long; then the next begins all the same.
 pub const STEP_BOUND: Duration = Duration::from_secs(2);
 
+/// A signal that is there is seen within this.
+const LAST_LOOK: Duration = Duration::from_millis(1);
+
 /// The signals that end a daemon.
 pub struct Signals {
     term: Signal,
@@ -51,25 +54,47 @@ impl<'a> Stopping<'a> {
         self
     }
 
-    /// Performs them, each at most [`STEP_BOUND`]. A second signal abandons what is left. Returns the names of the
-    /// steps that did not end in time.
-    pub async fn run(self, signals: &mut Signals) -> Vec<&'static str> {
+    /// Performs them, each at most [`STEP_BOUND`]. `asked` tells whether a signal has asked for the end already: then
+    /// another one abandons what is left. Where none has (the daemon was about to start anew), the first is only noted.
+    pub async fn run(self, signals: &mut Signals, mut asked: bool) -> Ended {
         let mut late = Vec::new();
         for (name, step) in self.steps {
-            tokio::select! {
-                done = timeout(STEP_BOUND, step) => match done {
-                    Ok(()) => info!(step = name, "stopped"),
-                    Err(_) => {
-                        warn!(step = name, "did not stop within {} s", STEP_BOUND.as_secs());
-                        late.push(name);
+            let step = timeout(STEP_BOUND, step);
+            tokio::pin!(step);
+            loop {
+                tokio::select! {
+                    done = &mut step => {
+                        match done {
+                            Ok(()) => info!(step = name, "stopped"),
+                            Err(_) => {
+                                warn!(step = name, "did not stop within {} s", STEP_BOUND.as_secs());
+                                late.push(name);
+                            }
+                        }
+                        break;
                     }
-                },
-                name = signals.next() => {
-                    warn!("{name} again: stopping at once");
-                    return late;
+                    signal = signals.next() => {
+                        if asked {
+                            warn!("{signal} again: stopping at once");
+                            return Ended { late, asked };
+                        }
+                        info!("{signal}: stopping, and no new start");
+                        asked = true;
+                    }
                 }
             }
         }
-        late
+        // One that came at the last moment: the program that takes this one's place would know nothing of it.
+        asked |= timeout(LAST_LOOK, signals.next()).await.is_ok();
+        Ended { late, asked }
     }
+}
+
+/// What came of the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The steps that did not end in time.
+    pub late: Vec<&'static str>,
+    /// Whether a signal asks for the end.
+    pub asked: bool,
 }

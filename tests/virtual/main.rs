@@ -39,6 +39,9 @@ pub struct Arguments {
     /// Only the cases whose names hold one of these words.
     #[arg(long)]
     only: Vec<String>,
+    /// No cases: so many calls whose power is cut at a drawn instant, for `lost_power_cut_s`.
+    #[arg(long, conflicts_with = "only")]
+    cuts: Option<usize>,
 }
 
 fn main() -> ExitCode {

@@ -1,5 +1,6 @@
 //! The cases, in order, and the rig they run on.
 
+mod bounce;
 mod call;
 mod clock;
 mod config;
@@ -14,7 +15,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::Arguments;
 use crate::board::{Board, HOST};
@@ -80,6 +81,17 @@ impl Rig {
         Self::new(arguments, dir, figures).await
     }
 
+    /// Since the board's last start the daemon has ended whenever it was told to: nobody had to kill it.
+    async fn every_stop_was_heard(&mut self) -> Result<()> {
+        if !self.board.is_on() {
+            return Ok(());
+        }
+        let killed = "journalctl -b -u sos-kiosk -o short-iso --no-pager | grep 'timed out. Killing'";
+        let (_, said, _) = self.board.ssh_status(killed).await?;
+        ensure!(said.is_empty(), "the daemon did not end when it was told to:\n{said}");
+        Ok(())
+    }
+
     /// An officer on duty at a real browser.
     pub async fn officer(&mut self) -> Result<&Officer> {
         if self.officer.is_none() {
@@ -128,20 +140,50 @@ impl Tally {
 pub async fn run(arguments: Arguments) -> Result<usize> {
     let temporary = tempfile::Builder::new().prefix("sos-virtual-").tempdir()?;
     let dir = temporary.path().to_owned();
-    let only = arguments.only.clone();
-    let mut rig = Rig::new(arguments, dir, Figures::default()).await?;
+    let (only, cuts) = (arguments.only.clone(), arguments.cuts);
+    let rig = Rig::new(arguments, dir, Figures::default()).await?;
     let mut tally = Tally { only, passed: 0, failed: vec![], left_out: 0 };
+    let rig = match cuts {
+        Some(times) => cut_again_and_again(rig, &mut tally, times).await?,
+        None => every_case(rig, &mut tally).await?,
+    };
+    let (_, _, figures) = rig.end().await?;
+    writeln!(std::io::stdout(), "{}", figures.json())?;
+    let (passed, failed, left_out) = (tally.passed, tally.failed.len(), tally.left_out);
+    eprintln!("virtual: {passed} passed, {failed} failed, {left_out} skipped");
+    Ok(failed)
+}
+
+/// Runs one case and notes what came of it; after a failure everything is made anew.
+macro_rules! run_case {
+    ($rig:ident, $tally:ident, $case:path) => {
+        let started = Instant::now();
+        let done = async {
+            $case(&mut $rig).await?;
+            $rig.every_stop_was_heard().await
+        }
+        .await;
+        let failed = done.is_err();
+        $tally.note(stringify!($case), started.elapsed(), done);
+        if failed {
+            eprintln!("{}\n", $rig.board.last_words().await);
+            $rig = $rig.afresh().await?;
+        }
+    };
+}
+
+async fn cut_again_and_again(mut rig: Rig, tally: &mut Tally, times: usize) -> Result<Rig> {
+    for _ in 0..times {
+        run_case!(rig, tally, power::a_power_cut_at_any_instant_of_a_call);
+    }
+    Ok(rig)
+}
+
+async fn every_case(mut rig: Rig, tally: &mut Tally) -> Result<Rig> {
     macro_rules! cases {
         ($($case:path),+ $(,)?) => {$(
             if tally.wants(stringify!($case)) {
-                let started = Instant::now();
-                let done = $case(&mut rig).await;
-                let failed = done.is_err();
-                tally.note(stringify!($case), started.elapsed(), done);
-                if failed {
-                    eprintln!("{}\n", rig.board.last_words().await);
-                    rig = rig.afresh().await?;
-                }
+                run_case!(rig, tally, $case);
             }
         )+};
     }
@@ -155,6 +197,8 @@ pub async fn run(arguments: Arguments) -> Result<usize> {
         service::only_ssh_listens_on_a_kiosk_that_works,
         service::a_frozen_daemon_is_back_in_time,
         panel::a_gpio_edge_lights_the_lamp_in_time,
+        bounce::a_bouncing_button_is_one_press_and_a_spike_is_none,
+        bounce::a_chattering_button_is_one_alarm_and_a_fault,
         panel::second_button_case_and_a_button_held_at_the_start,
         panel::an_officer_switches_the_strobe,
         panel::a_gpio_edge_through_rppal_is_a_press,
@@ -165,14 +209,10 @@ pub async fn run(arguments: Arguments) -> Result<usize> {
         devices::a_camera_that_is_pulled_out_is_known_and_comes_back,
         clock::a_clock_that_is_an_hour_off_is_said_and_calls_go_on,
         devices::a_sound_card_that_is_pulled_out_is_known_and_comes_back,
-        config::a_change_that_cuts_the_kiosk_off_is_undone,
+        config::a_change_whose_session_is_lost_is_undone,
         package::an_upgrade_keeps_everything_and_restarts_at_once,
         package::the_centres_package_runs_broker_and_centre,
         package::removed_and_purged_nothing_of_it_is_left,
     ];
-    let (_, _, figures) = rig.end().await?;
-    writeln!(std::io::stdout(), "{}", figures.json())?;
-    let (passed, failed, left_out) = (tally.passed, tally.failed.len(), tally.left_out);
-    eprintln!("virtual: {passed} passed, {failed} failed, {left_out} skipped");
-    Ok(failed)
+    Ok(rig)
 }

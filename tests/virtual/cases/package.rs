@@ -9,6 +9,9 @@ use super::Rig;
 use crate::kiosk;
 use crate::support::until;
 
+/// What an owner gives a centre, sorted.
+const KEYS: [&str; 5] = ["ca.pem", "centre.key", "centre.pem", "server.key", "server.pem"];
+
 const VERSION: &str = "dpkg-query -W -f '${Version}' sos-kiosk";
 
 pub async fn the_package_starts_nothing_before_the_kiosk_is_enrolled(rig: &mut Rig) -> Result<()> {
@@ -52,7 +55,7 @@ pub async fn the_centres_package_runs_broker_and_centre(rig: &mut Rig) -> Result
     let (_, state, _) = rig.board.ssh_status(active).await?;
     ensure!(state == "inactive\ninactive\n", "without keys: {state}");
     let keys = rig.side.dir.join("keys");
-    for name in ["ca.pem", "server.pem", "server.key", "centre.pem", "centre.key"] {
+    for name in KEYS {
         rig.board.put(&keys.join(name), &format!("/etc/sos-centre/keys/{name}"), "600").await?;
     }
     rig.board.ssh("echo password | runuser -u sos-centre -- sos-centre officer add test --password-stdin").await?;
@@ -69,11 +72,15 @@ pub async fn the_centres_package_runs_broker_and_centre(rig: &mut Rig) -> Result
     for port in ["8443", "8444", "8445", "8883"] {
         ensure!(listens.lines().any(|line| line == port), "{port} is not among {listens:?}");
     }
-    // Purged: no unit, no user's process; what officers and kiosks left is evidence and stays.
+    // Purged: no unit, no user's process; what officers and kiosks left is evidence and stays, and so do keys that the
+    // package did not make.
     let said = rig.board.ssh("dpkg -P sos-centre 2>&1").await?;
-    ensure!(said.contains("/var/lib/sos-centre (incidents, recordings) is left there"), "{said}");
-    let left = rig.board.ssh("find /etc/sos-centre /usr -name '*sos-centre*' -o -name '*sos-broker*'").await?;
-    ensure!(left.trim().is_empty(), "left behind: {left}");
+    for place in ["/var/lib/sos-centre (incidents, recordings)", "/etc/sos-centre/keys"] {
+        ensure!(said.contains(&format!("{place} is left there")), "{said}");
+    }
+    let find = "find /etc/sos-centre -type f | sort; find /usr -name '*sos-centre*' -o -name '*sos-broker*'";
+    let (left, kept) = (rig.board.ssh(find).await?, KEYS.map(|name| format!("/etc/sos-centre/keys/{name}\n")).concat());
+    ensure!(left == kept, "expected to find {kept}, found {left}");
     rig.board.ssh("test -s /var/lib/sos-centre/centre.sqlite && rm -r /var/lib/sos-centre /etc/sos-centre").await?;
     Ok(())
 }
@@ -84,7 +91,8 @@ pub async fn removed_and_purged_nothing_of_it_is_left(rig: &mut Rig) -> Result<(
     let (_, state, _) = rig.board.ssh_status("systemctl is-active sos-kiosk || true; pgrep -c sos-kiosk").await?;
     ensure!(state == "inactive\n0\n", "after the removal: {state}");
     rig.board.ssh("test -s /etc/sos-kiosk/kiosk.key && test -d /var/lib/sos-kiosk").await?;
-    // Recordings are evidence: what the calls above left stays, and it is said.
+    // Recordings are evidence: they stay, and it is said.
+    rig.board.ssh("echo evidence > /var/lib/sos-kiosk/recordings/evidence").await?;
     let said = rig.board.ssh("dpkg -P sos-kiosk 2>&1").await?;
     ensure!(said.contains("/var/lib/sos-kiosk (recordings) is left there"), "{said}");
     let left =

@@ -17,15 +17,15 @@ const ROUNDS: usize = 20;
 const BOUND: Duration = Duration::from_secs(10);
 
 /// As tests/virtual/root/board names them.
-const BUTTON: u32 = 17;
+pub const BUTTON: u32 = 17;
 const SECOND_BUTTON: u32 = 27;
 const TAMPER: u32 = 22;
-const LAMP_SENT: u32 = 5;
+pub const LAMP_SENT: u32 = 5;
 const LAMP_FAULT: u32 = 13;
 const STROBE: u32 = 19;
 
 /// Lines by name, chip by label: what a board's owner writes. The pull is the simulator's hand, so it is left alone.
-const GPIOCDEV: &str = r#"
+pub const GPIOCDEV: &str = r#"
 [panel]
 driver = "gpiocdev"
 chip = "pinctrl-bcm2711"
@@ -47,11 +47,11 @@ lamp_sent.line = 5
 "#;
 
 /// Where the simulator shows a line.
-fn line(number: u32) -> String {
+pub fn line(number: u32) -> String {
     format!("/sys/devices/platform/gpio-sim.*/gpiochip*/sim_gpio{number}")
 }
 
-async fn pull(rig: &Rig, number: u32, up: bool) -> Result<()> {
+pub async fn pull(rig: &Rig, number: u32, up: bool) -> Result<()> {
     let to = if up { "pull-up" } else { "pull-down" };
     rig.board.ssh(&format!("for l in {}; do echo {to} > $l/pull; done", line(number))).await.map(drop)
 }
@@ -60,13 +60,13 @@ async fn is_high(rig: &Rig, number: u32) -> Result<bool> {
     Ok(rig.board.ssh(&format!("cat {}/value", line(number))).await?.trim() == "1")
 }
 
-async fn goes(rig: &Rig, number: u32, high: bool) -> Result<()> {
+pub async fn goes(rig: &Rig, number: u32, high: bool) -> Result<()> {
     let what = format!("line {number} {}", if high { "high" } else { "low" });
     until(&what, BOUND, || async { (is_high(rig, number).await.ok()? == high).then_some(()) }).await
 }
 
 /// The kiosk with this panel, at rest: buttons up, case closed.
-async fn fitted(rig: &mut Rig, panel: &str) -> Result<()> {
+pub async fn fitted(rig: &mut Rig, panel: &str) -> Result<()> {
     rig.works().await?;
     kiosk::configure(&rig.board, &rig.side, panel).await?;
     for (number, up) in [(BUTTON, true), (SECOND_BUTTON, true), (TAMPER, false)] {
@@ -80,7 +80,7 @@ fn has_fault(status: &Value, kind: &str) -> bool {
     status["faults"].as_array().is_some_and(|faults| faults.iter().any(|fault| fault["kind"] == kind))
 }
 
-async fn fault(rig: &Rig, kind: &str, stands: bool) -> Result<Value> {
+pub async fn fault(rig: &Rig, kind: &str, stands: bool) -> Result<Value> {
     let what = format!("fault {kind}: {stands}");
     kiosk::status_when(&rig.board, &what, BOUND, |status| has_fault(status, kind) == stands).await
 }
@@ -114,13 +114,13 @@ fn press_to_lamp_ms(trace: &str) -> Option<f64> {
 }
 
 /// The open incident, once it shows.
-async fn incident(rig: &Rig) -> Result<String> {
+pub async fn incident(rig: &Rig) -> Result<String> {
     let status = kiosk::status_when(&rig.board, "an incident", BOUND, |s| s["incident"]["id"].is_string()).await?;
     Ok(status["incident"]["id"].as_str().unwrap_or_default().to_owned())
 }
 
 /// An officer sees the open incident and closes it.
-async fn closed(rig: &mut Rig) -> Result<()> {
+pub async fn closed(rig: &mut Rig) -> Result<()> {
     let incident = incident(rig).await?;
     let officer = rig.officer().await?;
     officer.sees(&incident, "waiting").await?;
