@@ -1,4 +1,4 @@
-FILESEXTRAPATHS:prepend:sos-kiosk := "${THISDIR}/files:"
+FILESEXTRAPATHS:prepend:sos-distro := "${THISDIR}/files:"
 
-SRC_URI:append:sos-kiosk = " file://sos-kiosk.cfg"
-SRC_URI:append:sos-kiosk:qemuall = " file://sos-virtual.cfg"
+SRC_URI:append:sos-distro = " file://sos-kiosk.cfg"
+SRC_URI:append:sos-distro:qemuall = " file://sos-virtual.cfg"

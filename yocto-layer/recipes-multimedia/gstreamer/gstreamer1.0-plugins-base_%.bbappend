@@ -1,2 +1,2 @@
 # The call's voice.
-PACKAGECONFIG:append:sos-kiosk = " opus"
+PACKAGECONFIG:append:sos-distro = " opus"

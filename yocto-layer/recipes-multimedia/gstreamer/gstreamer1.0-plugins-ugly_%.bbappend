@@ -1,2 +1,2 @@
 # The picture, where the board's hardware has no encoder.
-PACKAGECONFIG:append:sos-kiosk = " x264"
+PACKAGECONFIG:append:sos-distro = " x264"
