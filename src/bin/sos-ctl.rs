@@ -13,7 +13,7 @@ use sos::ctl::cli::RecordingsCommand;
 use sos::ctl::cli::{Case, Cli, Command, ConfigCommand, How};
 use sos::ctl::{
     Exit, Failure, absent, ask, config, enrol, generate, json, layers, logs, panel, selftest, socket, status, support,
-    watch,
+    update, watch,
 };
 
 fn main() -> ExitCode {
@@ -58,6 +58,9 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Enrol(arguments) => {
             let files = layers(arguments.file.clone(), &at());
             data(&enrol::run(&files, &arguments, &mut |text| say(text))?);
+        }
+        Command::Update(arguments) => {
+            data(&update::run(&update::Place::default(), &arguments, &at(), &mut |text| say(text))?);
         }
         Command::Support { file } => data(&support::run(&at(), file)?),
         Command::Generate { dir } => data(&generate::generate(&dir)?.join("\n")),

@@ -20,7 +20,11 @@ pub const EXIT_CODES: &str = "Exit codes:
   9   selftest: a part failed, or could not be tested though it was asked for by name
   10  enrol: not done
   11  logs, support: a file or a program is not to be had
-  12  status: the kiosk is not enrolled yet";
+  12  status: the kiosk is not enrolled yet
+  13  update: this board has no slots, or no RAUC to write them
+  14  update: the bundle is refused: not signed by the owner, broken, or for another board
+  15  update: the slot could not be written; the one that runs is as it was
+  16  update: the running slot has not proved itself";
 
 /// What somebody needs who has never used it, for `--help` and the man page.
 const ABOUT: &str = "Asks, tests and changes the emergency-call kiosk.
@@ -132,6 +136,11 @@ pub enum Command {
     /// never leaves the kiosk, and prints the request. The owner signs it (`sos-centre sign-kiosk`). Then:
     /// `enrol --install FILE` checks the certificate against key, authority and name, and puts it into place.
     Enrol(EnrolArguments),
+    /// Install an update into the slot that does not run; it starts with the next boot
+    ///
+    /// The bundle must be signed by the owner and meant for this board. After the boot the kiosk tests itself: unless
+    /// it passes within ten minutes it starts again, and after three starts the slot that runs now is back.
+    Update(UpdateArguments),
     /// A bundle for whoever helps from afar: status, configuration, logs, versions, devices; no secrets
     Support {
         /// The file to write (.tar.gz); it must not be there yet; "-": to stdout [default: a name with id and time]
@@ -273,6 +282,17 @@ pub struct EnrolArguments {
     /// This configuration alone, instead of the daemon's
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+}
+
+/// `update`
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct UpdateArguments {
+    /// The bundle (.raucb)
+    #[arg(required_unless_present = "confirm")]
+    pub file: Option<PathBuf>,
+    /// By the system, after each start: mark the running slot good once the kiosk has proved itself
+    #[arg(long, hide = true, conflicts_with = "file")]
+    pub confirm: bool,
 }
 
 /// `recordings`

@@ -16,6 +16,7 @@ pub mod redact;
 pub mod selftest;
 pub mod status;
 pub mod support;
+pub mod update;
 pub mod watch;
 
 use std::io::Write;
@@ -55,6 +56,14 @@ pub enum Exit {
     Files = 11,
     /// `status`: the kiosk is not enrolled yet.
     NotEnrolled = 12,
+    /// `update`: this board has no slots, or no RAUC to write them.
+    NoSlots = 13,
+    /// `update`: the bundle is not the owner's, or for another board.
+    BundleRefused = 14,
+    /// `update`: the slot could not be written.
+    UpdateFailed = 15,
+    /// `update`: the running slot has not proved itself.
+    NotProved = 16,
 }
 
 impl From<Exit> for std::process::ExitCode {

@@ -1,8 +1,8 @@
 FILESEXTRAPATHS:prepend:sos-distro := "${THISDIR}/files:"
 
-SRC_URI:append:sos-distro = " file://sos.cfg file://fw_env.config file://boot.cmd.in"
+SRC_URI:append:sos-distro = " file://sos.cfg file://boot.cmd.in"
 SRC_URI:append:sos-distro:rpi = " file://rpi.cfg"
-SRC_URI:append:sos-distro:qemuall = " file://qemuall.cfg"
+SRC_URI:append:sos-distro:qemuall = " file://qemuall.cfg file://fw_env.config"
 
 # The boot script. A Raspberry Pi's is made by its layer's own recipe (dynamic-layers/raspberrypi).
 UBOOT_ENV:sos-distro:qemuall = "boot"
