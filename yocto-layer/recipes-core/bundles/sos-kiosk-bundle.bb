@@ -1,5 +1,6 @@
 SUMMARY = "An update of the kiosk's image"
 DESCRIPTION = "The signed bundle that sos-ctl update installs into the slot that does not run."
+SECTION = "images"
 LICENSE = "MIT"
 
 inherit bundle
@@ -25,3 +26,4 @@ python do_owner_has_keys() {
             bb.fatal('%s is not set: the layer brings no keys, the README of the layer says how to make them' % name)
 }
 addtask owner_has_keys before do_fetch
+do_owner_has_keys[doc] = "Refuses to make a bundle that nobody has signed"

@@ -1,5 +1,6 @@
 SUMMARY = "The kiosk's image"
 DESCRIPTION = "A read-only root in two slots, a data partition, the daemon, SSH by key, and updates by signed bundles."
+SECTION = "images"
 LICENSE = "MIT"
 
 inherit core-image features_check

@@ -2,9 +2,11 @@ SUMMARY = "What the kiosk says"
 DESCRIPTION = "The kiosk's sentences in each of its languages, as sound. Spoken before the build by scripts/prompts of \
 the repository, or recorded by the owner: LANGUAGE/SENTENCE.wav."
 HOMEPAGE = "https://sos.invalid/"
+BUGTRACKER = "https://sos.invalid/issues"
 SECTION = "sound"
 LICENSE = "MIT"
 LIC_FILES_CHKSUM = "file://LICENSE-MIT;md5=94b0c43afc9680a0407cfdceef647a9f"
+CVE_PRODUCT = ""
 
 # A directory of LANGUAGE/SENTENCE.wav; scripts/prompts DIR makes one.
 SOS_PROMPTS ?= "${SOS_TREE}/target/prompts"
@@ -33,4 +35,4 @@ do_install() {
     done
 }
 
-FILES:${PN} = "${datadir}/sos-kiosk/prompts"
+FILES:${PN} += "${datadir}/sos-kiosk/prompts"

@@ -1,6 +1,6 @@
 require sos-kiosk.inc
 
-inherit sos-tree
+inherit sos_tree
 
 PV = "0.1.0+git"
 SRC_URI = "${SOS_REPOSITORY}"

@@ -35,3 +35,4 @@ python do_lock_is_listed() {
         bb.fatal('The Cargo.lock of the source is not %s: build the layer of the same commit.' % d.getVar('SOS_CARGO_LOCK'))
 }
 addtask lock_is_listed after do_unpack before do_configure
+do_lock_is_listed[doc] = "Compares the crate list with the Cargo.lock of the source that was fetched"
