@@ -106,6 +106,7 @@ RECIPES = {
     "rauc_1.15.2": 'PACKAGECONFIG ??= "service network"\n',
     "rpi-u-boot-scr": 'SRC_URI = "file://boot.cmd.in"\n',
     "systemd_259.5": 'PACKAGECONFIG ??= "networkd"\n',
+    "x264_git": 'PACKAGECONFIG ??= "ffmpeg"\n',
     "u-boot_2026.01": 'SRC_URI = "file://none"\nUBOOT_ENV ?= ""\nUBOOT_ENV_SRC ?= "${UBOOT_ENV}.cmd"\n',
 }
 
