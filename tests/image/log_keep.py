@@ -44,7 +44,7 @@ def main():
         assert before == ((keep / "warnings").stat().st_mtime_ns, (keep / "cursor").stat().st_mtime_ns), "nothing new, nothing written"
         lines.write_text("one\ntwo\nthree\n")
         assert run() == ["one", "two", "three"]
-        lines.write_text("one\ntwo\nthree\n" + "x" * 300_000 + "\n")
+        lines.write_text("one\ntwo\nthree\n" + "x" * 600_000 + "\n")
         run()
         size = (keep / "warnings").stat().st_size
         assert size <= 2 * 262144, f"a flood fills the card: {size}"
