@@ -3,6 +3,7 @@ FILESEXTRAPATHS:prepend:sos-distro := "${THISDIR}/files:"
 SRC_URI:append:sos-distro = " file://sos.cfg file://boot.cmd.in"
 SRC_URI:append:sos-distro:rpi = " file://rpi.cfg"
 SRC_URI:append:sos-distro:qemuall = " file://qemuall.cfg file://fw_env.config"
+SRC_URI:append:sos-distro:qemux86-64 = " file://rom.cfg"
 
 # The boot script. A Raspberry Pi's is made by its layer's own recipe (dynamic-layers/raspberrypi).
 UBOOT_ENV:sos-distro:qemuall = "boot"
