@@ -201,6 +201,7 @@ def told(tree):
             "slot_mb": image.getVar("SOS_SLOT_MB"),
             "compatible": image.getVar("SOS_COMPATIBLE"),
             "units": (kiosk.getVar("SYSTEMD_SERVICE:sos-kiosk") + " " + kiosk.getVar("SYSTEMD_SERVICE:sos-kiosk-config")).split(),
+            "requires": kiosk.getVar("RDEPENDS:sos-kiosk"),
             "useradd": kiosk.getVar("USERADD_PARAM:sos-kiosk"),
             "groupadd": kiosk.getVar("GROUPADD_PARAM:sos-kiosk"),
             "install": kiosk.getVar("do_install"),
