@@ -20,7 +20,7 @@ def known():
     """Element -> plug-in, and every plug-in, as GStreamer here says."""
     said = subprocess.run(["gst-inspect-1.0"], check=True, capture_output=True, text=True).stdout
     elements = {found[2]: found[1] for line in said.splitlines() if (found := re.match(r"(\w+):  (\w+): ", line))}
-    return elements, set(re.findall(r"^(\w+):  ", said, re.M))
+    return elements, set(re.findall(r"^(\w+):\s", said, re.M))
 
 
 def used(tree, elements):
