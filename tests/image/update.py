@@ -209,7 +209,7 @@ def updates(world, old, new, ctl, cuts, dice):
     world.configure("bundle-formats=+plain")
     bundle = world.bundle("update", new, form="plain")
     expected = {hashlib.sha256(path.read_bytes()).hexdigest(): name for path, name in ((old, "old"), (new, "new"))}
-    whole = {"old": 0, "new": 0}
+    seen = []
     took = None
     for cut in range(cuts + 1):
         shutil.copy(world.pristine, world.board.disk)
@@ -226,7 +226,8 @@ def updates(world, old, new, ctl, cuts, dice):
             if client.returncode != 0:
                 return [f"sos-ctl update: exit {client.returncode}\n{said}\n{(world.home / 'service.log').read_text()}"]
         else:
-            time.sleep(dice.uniform(0, took))
+            # Now and then after its end.
+            time.sleep(dice.uniform(0, 1.2 * took))
             for process in [*world.service[::-1], client]:
                 try:
                     os.killpg(process.pid, signal.SIGKILL) if process is not world.service[0] else process.kill()
@@ -235,13 +236,15 @@ def updates(world, old, new, ctl, cuts, dice):
             client.communicate()
         world.detach()
         slot = world.board.choice()
-        found = expected.get(world.holds("root-a" if slot == "A" else "root-b"), "TORN")
-        print(f"  cut {cut}: {'not cut' if cut == 0 else ''} slot {slot}, {found}" )
-        if found == "TORN" or (cut == 0 and (slot, found) != ("B", "new")):
-            wrong.append(f"cut {cut}: the next start takes slot {slot}, which is {found}")
-        else:
-            whole[found] += 1
-    print(f"  {cuts} cuts within {took:.1f} s: {whole['old']} starts of the old system, {whole['new'] - 1} of the new one")
+        slots = {name: expected.get(world.holds(f"root-{name.lower()}"), "TORN") for name in ("A", "B")}
+        print(f"  {f'cut {cut}' if cut else 'not cut'}: slot B {slots['B'].lower()}, the next start takes {slot}, {slots[slot]}")
+        if slots[slot] == "TORN" or (cut == 0 and (slot, slots[slot]) != ("B", "new")):
+            wrong.append(f"cut {cut}: the next start takes slot {slot}, which is {slots[slot]}")
+        if cut:
+            seen.append(("torn" if slots["B"] == "TORN" else "whole", slots[slot]))
+    print(f"  {cuts} cuts of {took:.1f} s: {seen.count(('torn', 'old'))} in the middle of writing, {len(wrong)} starts of a slot that is not whole")
+    if cuts >= 20 and ("torn", "old") not in seen:
+        wrong.append("no cut came in the middle of writing: nothing was shown")
     return wrong
 
 
