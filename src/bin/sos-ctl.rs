@@ -13,7 +13,7 @@ use sos::ctl::cli::RecordingsCommand;
 use sos::ctl::cli::{Case, Cli, Command, ConfigCommand, How};
 use sos::ctl::{
     Exit, Failure, absent, ask, config, enrol, generate, json, layers, logs, panel, selftest, socket, status, support,
-    verify, watch,
+    update, verify, watch,
 };
 
 fn main() -> ExitCode {
@@ -63,6 +63,9 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             let (text, exit) = verify::run(&dir, &key, json)?;
             print(&text);
             return Ok(exit);
+        }
+        Command::Update(arguments) => {
+            data(&update::run(&update::Place::default(), &arguments, &at(), &mut |text| say(text))?);
         }
         Command::Support { file } => data(&support::run(&at(), file)?),
         Command::Generate { dir } => data(&generate::generate(&dir)?.join("\n")),

@@ -22,7 +22,11 @@ pub const EXIT_CODES: &str = "Exit codes:
   11  logs, support, verify: a file or a program is not to be had
   12  status: the kiosk is not enrolled yet
   13  verify: something is not as it was signed; each finding is on a line
-  14  verify: nothing is broken, and nothing shows that this is all: no seal, or no links";
+  14  verify: nothing is broken, and nothing shows that this is all: no seal, or no links
+  15  update: this board has no slots, or no RAUC to write them
+  16  update: the bundle is refused: not signed by the owner, broken, or for another board
+  17  update: the slot could not be written; the one that runs is as it was
+  18  update: the running slot has not proved itself";
 
 /// What somebody needs who has never used it, for `--help` and the man page.
 const ABOUT: &str = "Asks, tests and changes the emergency-call kiosk.
@@ -149,6 +153,11 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Install an update into the slot that does not run; it starts with the next boot
+    ///
+    /// The bundle must be signed by the owner and meant for this board. After the boot the kiosk tests itself: unless
+    /// it passes within ten minutes it starts again, and after three starts the slot that runs now is back.
+    Update(UpdateArguments),
     /// A bundle for whoever helps from afar: status, configuration, logs, versions, devices; no secrets
     Support {
         /// The file to write (.tar.gz); it must not be there yet; "-": to stdout [default: a name with id and time]
@@ -290,6 +299,17 @@ pub struct EnrolArguments {
     /// This configuration alone, instead of the daemon's
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+}
+
+/// `update`
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct UpdateArguments {
+    /// The bundle (.raucb)
+    #[arg(required_unless_present = "confirm")]
+    pub file: Option<PathBuf>,
+    /// By the system, after each start: mark the running slot good once the kiosk has proved itself
+    #[arg(long, hide = true, conflicts_with = "file")]
+    pub confirm: bool,
 }
 
 /// `recordings`

@@ -16,6 +16,7 @@ pub mod redact;
 pub mod selftest;
 pub mod status;
 pub mod support;
+pub mod update;
 pub mod verify;
 pub mod watch;
 
@@ -60,6 +61,14 @@ pub enum Exit {
     Broken = 13,
     /// `verify`: nothing is broken, and nothing shows that this is all.
     NotProven = 14,
+    /// `update`: this board has no slots, or no RAUC to write them.
+    NoSlots = 15,
+    /// `update`: the bundle is not the owner's, or for another board.
+    BundleRefused = 16,
+    /// `update`: the slot could not be written.
+    UpdateFailed = 17,
+    /// `update`: the running slot has not proved itself.
+    NotProved = 18,
 }
 
 impl From<Exit> for std::process::ExitCode {

@@ -1,0 +1,3 @@
+"""What the layer's recipes ask of the repository they lie in."""
+
+BBIMPORTS = ["crates", "tree"]

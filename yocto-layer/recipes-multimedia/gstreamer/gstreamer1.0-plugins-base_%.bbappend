@@ -1,0 +1,2 @@
+# The call's voice.
+PACKAGECONFIG:append:sos-distro = " opus"
