@@ -208,14 +208,7 @@ impl Media for LateMedia {
     }
 
     fn open_voice(&self, open: bool) {
-        self.order(
-            |media| media.open_voice(open),
-            |orders| {
-                orders.voice_open = open;
-                // What was to be said before an officer answered is not said after it.
-                orders.prompt = orders.prompt.take().filter(|_| !open);
-            },
-        );
+        self.order(|media| media.open_voice(open), |orders| orders.voice_open = open);
     }
 
     fn probe(&self, on: bool) {

@@ -308,9 +308,6 @@ impl Media for MediaAdapter {
 
     fn open_voice(&self, open: bool) {
         self.hub.voice.open(open);
-        if open {
-            self.hub.prompts.hush();
-        }
     }
 
     fn probe(&self, on: bool) {

@@ -1,5 +1,5 @@
-//! The sentences the kiosk speaks, each in every language, mixed into the loudspeaker's floor. An officer who answers
-//! ends the one that is being said; the voice goes over those that come later.
+//! The sentences the kiosk speaks, each in every language, mixed into the loudspeaker's floor; the officer's voice
+//! goes over them.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -55,8 +55,6 @@ pub struct Prompts {
 struct Saying {
     queue: VecDeque<Said>,
     gain: f32,
-    /// The first of the queue is fading out.
-    ends: bool,
 }
 
 /// A sentence under way, or waiting.
@@ -104,7 +102,7 @@ impl Prompts {
         if let Some(missing) = &missing {
             info!(missing, dirs = ?files.dirs, "sentences that are not there: a chime where no language has one");
         }
-        Self { clips, missing, saying: Mutex::new(Saying { queue: VecDeque::new(), gain: 1.0, ends: false }) }
+        Self { clips, missing, saying: Mutex::new(Saying { queue: VecDeque::new(), gain: 1.0 }) }
     }
 
     /// The sentences that no directory has, by language, for people: `kk: all; ru: closed`. `None` if all are there.
@@ -131,20 +129,12 @@ impl Prompts {
         }
     }
 
-    /// An officer has answered: that help is being called is no news any more, in however many languages it was still to
-    /// be said, and would be heard in each pause of the first words.
-    pub fn hush(&self) {
-        let mut saying = lock(&self.saying);
-        saying.queue.truncate(1);
-        saying.ends = !saying.queue.is_empty();
-    }
-
     /// Fills the next block of the loudspeaker's floor; silence when nothing is said. Fainter while the officer
     /// speaks.
     pub fn fill(&self, out: &mut [i16], officer_speaks: bool) {
         out.fill(0);
         let mut saying = lock(&self.saying);
-        let Saying { queue, gain, ends } = &mut *saying;
+        let Saying { queue, gain } = &mut *saying;
         let mut filled = 0;
         while filled < out.len()
             && let Some(said) = queue.front_mut()
@@ -154,23 +144,14 @@ impl Prompts {
             filled += count;
             if said.rest() == 0 {
                 queue.pop_front();
-                *ends = false;
             }
         }
-        let target = match (*ends, officer_speaks) {
-            (true, _) => 0.0,
-            (false, true) => DUCKED,
-            (false, false) => 1.0,
-        };
+        let target = if officer_speaks { DUCKED } else { 1.0 };
         if *gain < 1.0 || target < 1.0 {
             for sample in out {
                 *gain += (target - *gain).clamp(-1.0 / RAMP, 1.0 / RAMP);
                 *sample = (f32::from(*sample) * *gain) as i16;
             }
-        }
-        if *ends && *gain <= 0.0 {
-            queue.pop_front();
-            (*ends, *gain) = (false, 1.0);
         }
     }
 }
@@ -315,25 +296,5 @@ mod tests {
         let ducked = blocks(&prompts, 10, true)[9];
         assert!((1200..1300).contains(&ducked), "18 dB less: {ducked}");
         assert_eq!(blocks(&prompts, 10, false)[9], 10_000);
-    }
-
-    #[test]
-    fn an_officer_who_answers_ends_what_is_being_said_and_what_waits() {
-        let dir = tempfile::tempdir().unwrap();
-        for (name, level) in [("calling", 10_000), ("closed", 5000), ("on_hold", 3000)] {
-            wav(&dir.path().join(format!("ru/{name}.wav")), level, 480 * 100);
-        }
-        let prompts =
-            Prompts::load(&PromptFiles { dirs: vec![dir.path().to_owned()], languages: vec!["ru".to_owned()] });
-        prompts.say(Prompt::Calling);
-        prompts.say(Prompt::Closed);
-        assert_eq!(blocks(&prompts, 10, false)[9], 10_000);
-        prompts.hush();
-        let fading = blocks(&prompts, 10, false);
-        assert!(fading[0] > fading[1] && fading[1] > fading[2] && fading[2] > 0, "no click: {fading:?}");
-        assert_eq!(&fading[4..], [0; 6], "and no sentence that waited");
-        prompts.hush();
-        prompts.say(Prompt::OnHold);
-        assert_eq!(blocks(&prompts, 10, false), [3000; 10], "what comes later is said as ever");
     }
 }
