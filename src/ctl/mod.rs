@@ -58,7 +58,7 @@ pub enum Exit {
     /// `status`: the kiosk is not enrolled yet.
     NotEnrolled = 12,
     /// `verify`: something is not as it was signed.
-    Broken = 13,
+    Altered = 13,
     /// `verify`: nothing is broken, and nothing shows that this is all.
     NotProven = 14,
     /// `update`: this board has no slots, or no RAUC to write them.

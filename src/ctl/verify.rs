@@ -19,7 +19,7 @@ pub fn run(dir: &Path, key: &Path, as_json: bool) -> Result<(String, Exit), Fail
     let exit = match report.outcome {
         Outcome::Verified => Exit::Ok,
         Outcome::Open | Outcome::Unsigned => Exit::NotProven,
-        Outcome::Broken => Exit::Broken,
+        Outcome::Broken => Exit::Altered,
     };
     Ok((if as_json { json(&report) } else { render(&report, &key) }, exit))
 }
