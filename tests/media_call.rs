@@ -6,7 +6,7 @@ mod media_support;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use media_support::{BOUND, Kiosk, Officer, rms, settings, tone, tool, until};
+use media_support::{BOUND, Kiosk, Officer, listen, rms, settings, tone, tool, until};
 use sos::adapter::media::gate::begins_key_frame;
 use sos::adapter::media::prompts::PromptFiles;
 use sos::adapter::media::synth::TEST_PITCH;
@@ -14,6 +14,7 @@ use sos::adapter::media::{CameraSource, MediaSettings, MicrophoneSource, Speaker
 use sos::kiosk::ports::{LivePacket, Media, Medium};
 use sos::machine::Event;
 use sos::machine::words::Prompt;
+use sos::wire::IncidentId;
 use tokio::sync::mpsc;
 
 fn next(from: &mut mpsc::Receiver<LivePacket>) -> LivePacket {
@@ -266,6 +267,13 @@ fn files_loop_without_a_gap() {
     assert!(bytes > 100_000, "a picture with content, found {bytes} bytes");
     let level = kiosk.media.health().mic_dbfs.unwrap();
     assert!((-30.0..-10.0).contains(&level), "{level}");
+    let incident = IncidentId::fresh();
+    kiosk.media.start_recording(incident, Duration::from_secs(1));
+    until("rounds of the voice", || kiosk.store.count(incident) > 4);
+    let [person, _] = listen(&kiosk.store.file(incident, 3));
+    for (n, piece) in person[4800..person.len() - 4800].chunks_exact(960).enumerate() {
+        assert!(tone(piece, 440.0) > 0.09, "the voice, piece {n}: {:.3}", tone(piece, 440.0));
+    }
 }
 
 #[test]
