@@ -5,12 +5,14 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
+use tokio::process::Command;
 
 use super::call::{answered, over};
 use super::{DAULET, Rig};
 use crate::kiosk;
 use crate::page::{RECORD_SOUND, TAKE_SOUND, taken};
-use crate::support::wav::{Sound, alike};
+use crate::support::centre_side::run;
+use crate::support::wav::{ALIKE, Sound, alike, found};
 
 /// The board's devices as an owner writes them: by name, since one that was pulled out comes back under another number.
 pub const DEVICES: &str = r#"
@@ -88,6 +90,17 @@ async fn heard_on_the_street(rig: &Rig, since_us: i64) -> Result<Sound> {
     Ok(sound)
 }
 
+/// What came to the kiosk of the officer's voice, as the recording has it.
+async fn received(rig: &Rig, incident: &str) -> Result<Sound> {
+    let api = rig.side.api(DAULET).await?;
+    let [recording, sound] = ["recording.mp4", "recorded.wav"].map(|name| rig.arguments.voices.join(name));
+    std::fs::write(&recording, api.bytes(&format!("/api/incidents/{incident}/recording.mp4")).await?)?;
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-y", "-i"]).arg(&recording).args(["-vn", "-ar", "48000", "-c:a", "pcm_s16le"]);
+    run(ffmpeg.args(["-bitexact"]).arg(&sound)).await?;
+    Sound::read(&sound, 1)
+}
+
 /// A stretch of a sound, seconds.
 fn stretch(sound: &Sound, from: f64, length: f64) -> Result<Sound> {
     let at = |seconds: f64| (seconds * f64::from(sound.rate)) as usize;
@@ -115,8 +128,6 @@ pub async fn a_call_through_camera_and_sound_card_is_seen_and_heard(rig: &mut Ri
     over(rig, &incident).await?;
     let whole = api.incident(&incident).await?;
     ensure!(whole["recording"]["complete"] == json!(true), "{whole}");
-    let recording = api.bytes(&format!("/api/incidents/{incident}/recording.mp4")).await?;
-    std::fs::write(rig.arguments.voices.join("recording.mp4"), recording)?;
 
     let voices = [rig.arguments.voices.join("kiosk.wav"), rig.arguments.voices.join("officer.wav")];
     let [person, other] = &voices;
@@ -124,7 +135,10 @@ pub async fn a_call_through_camera_and_sound_card_is_seen_and_heard(rig: &mut Ri
     eprintln!("        person to officer: {heard}");
     // From the answer on nobody speaks at the card but the officer, and no word is cut.
     let first = stretch(&down, FIRST_WORDS_S, PIECE_S)?;
-    let heard = alike(&first, other, person).context("the officer's first words at the card")?;
+    let (score, _) = found(&first, &received(rig, &incident).await?);
+    ensure!(score >= ALIKE, "the card does not play what came of the officer's voice: alike {score:.2}");
+    let heard = alike(&first, other, person)
+        .with_context(|| format!("the officer's first words at the card, alike {score:.2} to what came"))?;
     eprintln!("        the officer's first words: {heard}");
     rig.figures.add("answered_to_officer_heard_ms", (mark("first_sound_down")? - mark("answered")?) as f64 / 1e3);
     Ok(())
