@@ -91,6 +91,8 @@ impl Visitor for Fits {
         let reference = match name {
             "receipt" => route[0]["answer"].clone(),
             "inventory" => route[1]["answer"].clone(),
+            "evidence_key" => route[3]["body"].clone(),
+            "key_receipt" => route[3]["answer"].clone(),
             _ => route[2]["body"].clone(),
         };
         let mut schema = reference;

@@ -59,7 +59,7 @@ enum State {
     /// The recording is of a time before there were links, or its chain cannot be gone on with.
     Unsigned,
     /// Its file, up to here.
-    Known(Tail),
+    Known(Box<Tail>),
 }
 
 /// The end of a chain.
@@ -294,7 +294,7 @@ impl Chains {
             info!(%incident, from = before, to = tail.length, "the chain was made whole again");
             File::open(&path)?.sync_all()?;
         }
-        *state = State::Known(tail);
+        *state = State::Known(Box::new(tail));
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 //! 3. sync the file;
 //! 4. rename it to its name;
 //! 5. sync the directory, and its parent when the directory is new;
-//! 5a. append its link to the chain, without a sync (`docs/decisions/0014-evidence.md`);
+//!    5a: append its link to the chain, without a sync (`docs/decisions/0014-evidence.md`);
 //! 6. add it to the index, with its link.
 //!
 //! So a file under its own name is whole, whenever the power went; steps 5a and 6 can always be made up for
