@@ -17,6 +17,7 @@ const recording = (fragments: number): RecordingView => ({
   start_wall_us: null,
   duration_ms: fragments * 1000,
   complete: false,
+  evidence: { standing: "unsigned" },
 });
 
 describe("a recording with a hole", () => {
