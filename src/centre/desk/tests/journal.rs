@@ -40,5 +40,5 @@ fn only_the_kiosk_of_an_incident_is_believed_about_its_chain() {
     let found = stage.play(script, &["page", "ack", "order", "gateway", "audit", "save"]);
     assert!(found.contains("2 keep head A 3"), "{found}");
     assert!(!found.contains("3 keep head") && !found.contains("4 keep head"), "{found}");
-    assert!(found.contains("3 rejected south: Foreign") && found.contains("4 rejected north: Unknown"), "{found}");
+    assert!(found.contains("3 rejected south Foreign") && found.contains("4 rejected north Unknown"), "{found}");
 }
