@@ -145,7 +145,6 @@ fn a_way_that_becomes_slower_for_good_does_not_silence_the_officer() {
     kiosk.expect("the officer's first sound", voice_heard);
     let length = || played(&file).len();
     let begins = length();
-    // The jitter buffer knows the way's pace after two seconds, and clings to it from then on.
     until("four seconds of voice", || length() > begins + 4 * 48_000);
     officer.slow_down(Duration::from_millis(100));
     let slower = length();

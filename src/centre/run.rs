@@ -15,7 +15,7 @@ use super::counters::Counters;
 use super::desk::{CLOSED_KEPT, CLOSED_SHOWN, Desk, Effect, Event};
 use super::gateway;
 use super::inbound::Inbound;
-use super::settings::Settings;
+use super::settings::{Room, Settings};
 use super::shell::{DeskHandle, Envelopes, Parts, Shell, stopped};
 use super::store::{Store, StoreError, incidents};
 use super::web::{self, Web, listen::Listener};
@@ -139,7 +139,7 @@ pub async fn run(
     let (listeners, addresses) = listen(&settings, &web).await?;
 
     let mut tasks = JoinSet::new();
-    tasks.spawn(watch_room(watched, settings.room.reserve, desk.clone(), stopping.clone()));
+    tasks.spawn(watch_room(watched, settings.room, desk.clone(), stopping.clone()));
     for listener in listeners {
         tasks.spawn(listener.serve(stopping.clone()));
     }
@@ -240,7 +240,7 @@ async fn read(
 }
 
 /// Tells the desk whether there is room for recordings; the officers hear of it before a call is half lost.
-async fn watch_room(archive: Archive, reserve: u64, desk: DeskHandle, mut stop: watch::Receiver<bool>) {
+async fn watch_room(archive: Archive, room: Room, desk: DeskHandle, mut stop: watch::Receiver<bool>) {
     let mut look = tokio::time::interval(LOOK_AT_ROOM);
     loop {
         tokio::select! {
@@ -250,8 +250,7 @@ async fn watch_room(archive: Archive, reserve: u64, desk: DeskHandle, mut stop: 
         let archive = archive.clone();
         // A disk that hangs keeps a thread of the pool, not this one.
         let Ok(free) = tokio::task::spawn_blocking(move || archive.free()).await else { continue };
-        let full = free.is_some_and(|free| free < reserve);
-        if desk.tell(Event::Archive { full }).await.is_err() {
+        if desk.tell(Event::Archive { full: room.is_full(free) }).await.is_err() {
             return;
         }
     }

@@ -44,6 +44,14 @@ pub struct Room {
     pub unknown: u64,
 }
 
+impl Room {
+    /// Whether recordings are refused where so many bytes are free; never where nobody can tell.
+    #[must_use]
+    pub fn is_full(&self, free: Option<u64>) -> bool {
+        free.is_some_and(|free| free < self.reserve)
+    }
+}
+
 impl Default for Room {
     /// The database needs a few MiB a year; a call of two hours at 2 Mbit/s takes 1.8 GB.
     fn default() -> Self {

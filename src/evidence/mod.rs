@@ -151,6 +151,15 @@ impl Link {
         Self { what, proof: Proof { previous, signature } }
     }
 
+    /// What is stated of a fragment; `None`: it is the seal.
+    #[must_use]
+    pub fn fragment(&self) -> Option<Stated> {
+        match self.what {
+            What::Fragment(stated) => Some(stated),
+            What::Sealed(_) => None,
+        }
+    }
+
     /// The text that is signed.
     #[must_use]
     pub fn statement(&self, subject: &Subject) -> String {

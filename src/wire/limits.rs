@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const MAX_MESSAGE: usize = 64 * 1024;
 /// Largest fragment the centre takes, bytes: a second at 30 Mbit/s.
 pub const MAX_FRAGMENT: usize = 4 * 1024 * 1024;
+/// Largest index of a fragment: one of a second for eleven days.
+pub const MAX_INDEX: u64 = 1_000_000;
 /// Largest session description, bytes.
 pub const MAX_SDP: usize = 16 * 1024;
 /// Longest free text (a note, a fault's detail), bytes.

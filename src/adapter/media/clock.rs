@@ -1,6 +1,7 @@
 //! The one time line: every pipeline of the kiosk runs on the same clock from the same zero, so that
 //! picture, both voices and the recording can be laid side by side, and a rebuilt part falls into place.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gstreamer as gst;
@@ -85,4 +86,28 @@ pub fn ticks(span: Running, rate: u32) -> u64 {
 #[must_use]
 pub fn nanos(span: Duration) -> Running {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// When something last happened; 0: never yet.
+#[derive(Debug, Default)]
+pub struct Last(AtomicU64);
+
+impl Last {
+    /// It happens now.
+    pub fn set(&self, timeline: &Timeline) {
+        self.0.store(timeline.now().max(1), Ordering::Relaxed);
+    }
+
+    /// When it did; `None`: never yet.
+    #[must_use]
+    pub fn at(&self) -> Option<Running> {
+        let at = self.0.load(Ordering::Relaxed);
+        (at > 0).then_some(at)
+    }
+
+    /// How long ago.
+    #[must_use]
+    pub fn age(&self, timeline: &Timeline) -> Option<Duration> {
+        self.at().map(|at| Duration::from_nanos(timeline.now().saturating_sub(at)))
+    }
 }

@@ -14,7 +14,7 @@ use tracing::warn;
 
 use super::air::Air;
 use super::card::Card;
-use super::clock::{Running, SECOND, Timeline};
+use super::clock::{Last, Running, SECOND, Timeline};
 use super::deaf::{self, Turn};
 use super::encoder::Encoders;
 use super::fmp4::PictureTrack;
@@ -96,11 +96,11 @@ pub struct Hub {
     wanted: Mutex<Option<IncidentId>>,
     picture: Mutex<Option<PictureTrack>>,
     encoder: Mutex<Option<Encoder>>,
-    progress: [AtomicU64; PARTS.len()],
+    progress: [Last; PARTS.len()],
     /// When the card's loudspeaker last took a period.
-    played: AtomicU64,
+    played: Last,
     /// When the supervisor last turned.
-    supervised: AtomicU64,
+    supervised: Last,
     fed: AtomicU64,
     camera: Mutex<Option<String>>,
 }
@@ -155,8 +155,8 @@ impl Hub {
             picture: Mutex::new(picture),
             encoder: Mutex::new(None),
             progress: Default::default(),
-            played: AtomicU64::new(0),
-            supervised: AtomicU64::new(0),
+            played: Last::default(),
+            supervised: Last::default(),
             fed: AtomicU64::new(0),
             camera: Mutex::default(),
         }
@@ -164,31 +164,29 @@ impl Hub {
 
     /// A part has done its work once more.
     pub fn progressed(&self, part: Part) {
-        self.progress[part as usize].store(self.timeline.now().max(1), Ordering::Relaxed);
+        self.progress[part as usize].set(&self.timeline);
     }
 
     /// The card's loudspeaker took a period.
     pub fn card_played(&self) {
-        self.played.store(self.timeline.now().max(1), Ordering::Relaxed);
+        self.played.set(&self.timeline);
     }
 
     /// How long ago the card's loudspeaker last took a period; `None` before the first.
     #[must_use]
     pub fn card_played_age(&self) -> Option<Duration> {
-        let at = self.played.load(Ordering::Relaxed);
-        (at > 0).then(|| Duration::from_nanos(self.timeline.now().saturating_sub(at)))
+        self.played.age(&self.timeline)
     }
 
     /// The supervisor turns once more.
     pub fn supervise(&self) {
-        self.supervised.store(self.timeline.now().max(1), Ordering::Relaxed);
+        self.supervised.set(&self.timeline);
     }
 
     /// How long ago the supervisor last turned; `None` before the first time.
     #[must_use]
     pub fn supervised(&self) -> Option<Duration> {
-        let at = self.supervised.load(Ordering::Relaxed);
-        (at > 0).then(|| Duration::from_nanos(self.timeline.now().saturating_sub(at)))
+        self.supervised.age(&self.timeline)
     }
 
     /// A frame has gone into the encoder.
@@ -217,15 +215,13 @@ impl Hub {
     /// When a part last did its work; `None` before the first time.
     #[must_use]
     pub fn last_progress(&self, part: Part) -> Option<Running> {
-        let at = self.progress[part as usize].load(Ordering::Relaxed);
-        (at > 0).then_some(at)
+        self.progress[part as usize].at()
     }
 
     /// How long ago a part last did its work.
     #[must_use]
     pub fn age(&self, part: Part) -> Option<Duration> {
-        let now = self.timeline.now();
-        self.last_progress(part).map(|at| Duration::from_nanos(now.saturating_sub(at)))
+        self.progress[part as usize].age(&self.timeline)
     }
 
     /// A block of the person's sound, as the microphone gave it: its level, the recording, the proof of life.

@@ -2,9 +2,8 @@
 //!
 //! Each decoded block has the time that the jitter buffer gave it, and is there some milliseconds after that. It is
 //! played a fixed delay after its time. A block that would come too late for that makes the delay longer at once: the
-//! voice goes on after a short hole. Without this a way that has become a little slower for good (a mobile network, a
-//! browser on a busy machine) would silence the officer until the jitter buffer had taken the new pace, two seconds
-//! later. The delay becomes shorter again when nothing has needed it for a while, in a pause of speech.
+//! voice goes on after a short hole. Without this whatever comes late is thrown away: on a busy machine the officer was
+//! silent for two seconds at the loudspeaker, and in the recording was not. The delay becomes shorter again when nothing has needed it for a while, in a pause of speech.
 
 use std::collections::VecDeque;
 
@@ -12,7 +11,7 @@ use super::clock::{MS, Running, SECOND};
 use super::stereo::Lane;
 
 /// The shortest delay: two blocks, and what a thread may be late.
-pub const BASE: Running = 30 * MS;
+const BASE: Running = 30 * MS;
 /// Before the loudspeaker's clock comes around for a block, up to this long passes.
 const TURN: Running = 10 * MS;
 /// What is later than this is not played.

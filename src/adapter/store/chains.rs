@@ -155,7 +155,7 @@ impl Chains {
         self.know(state, entry.incident, known)?;
         let State::Known(tail) = state else { return Ok(None) };
         if let Some(link) = tail.last
-            && let What::Fragment(stated) = link.what
+            && let Some(stated) = link.fragment()
             && stated.index == entry.index
         {
             // Found on the disk and linked before its writer came to it.
@@ -201,7 +201,7 @@ impl Chains {
         let links = match &open.state {
             State::Known(tail) => {
                 let found = Chain::read(&prefix(&layout::chain(&self.dir, incident), tail.length)?);
-                let each = |link: &Link| fragment(link).map(|stated| (stated.index, signed(&stated, link)));
+                let each = |link: &Link| link.fragment().map(|stated| (stated.index, signed(&stated, link)));
                 found.links.iter().filter_map(each).collect()
             }
             State::Unknown | State::Unsigned => BTreeMap::new(),
@@ -276,7 +276,7 @@ impl Chains {
             .filter_map(|(kind, path)| if let Kind::Fragment(index) = kind { Some((index, path)) } else { None })
             .collect();
         while !tail.sealed {
-            let index = tail.last.as_ref().and_then(fragment).map_or(0, |stated| stated.index + 1);
+            let index = tail.last.as_ref().and_then(Link::fragment).map_or(0, |stated| stated.index + 1);
             let stated = match (known.get(&index), files.get(&index)) {
                 (Some(entry), _) => match indexed(entry, tail.previous) {
                     Some(link) => {
@@ -334,13 +334,6 @@ fn prefix(path: &Path, length: u64) -> io::Result<Vec<u8>> {
     let mut bytes = fs::read(path)?;
     bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
     Ok(bytes)
-}
-
-fn fragment(link: &Link) -> Option<Stated> {
-    match link.what {
-        What::Fragment(stated) => Some(stated),
-        What::Sealed(_) => None,
-    }
 }
 
 fn signed(stated: &Stated, link: &Link) -> Signed {

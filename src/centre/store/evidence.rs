@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::centre::page::{EvidenceStanding, EvidenceView, EvidenceWrong};
 use crate::evidence::{Digest, Link, Offered, Proof, PublicKey, Stated, Subject, What};
 use crate::wire::evidence::ChainHead;
+use crate::wire::limits::MAX_INDEX;
 use crate::wire::{IncidentId, KioskId};
 
 use super::StoreError;
@@ -18,8 +19,6 @@ use super::recordings::FragmentRow;
 const MAX_KEYS: u32 = 16;
 /// Different words about one fragment that are kept: two are enough to show that one is wrong.
 const MAX_WORDS: u32 = 4;
-/// Largest index of a fragment, as for delivery.
-const MAX_PLACE: u64 = 1_000_000;
 
 /// A key as the centre knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -183,7 +182,7 @@ pub fn keep_head(db: &Connection, head: &ChainHead, received_us: i64) -> Result<
         head.fragment,
         head.digest,
         received_us,
-        MAX_PLACE,
+        MAX_INDEX,
         MAX_WORDS
     ])?;
     Ok(())

@@ -24,13 +24,11 @@ use crate::centre::counters::Refused;
 use crate::centre::store::recordings::{self, Entered, FragmentRow};
 use crate::evidence::Subject;
 use crate::wire::delivery::{DURATION_HEADER, Inventory, Receipt, SHA256_HEADER, START_HEADER, Sealed};
-use crate::wire::limits::MAX_FRAGMENT;
+use crate::wire::limits::{MAX_FRAGMENT, MAX_INDEX};
 use crate::wire::{IncidentId, KioskId};
 
 /// How long a body may take to arrive, and a turn to come.
 const BODY_TIME: Duration = Duration::from_secs(60);
-/// Largest index: a fragment of a second for eleven days.
-const MAX_INDEX: u64 = 1_000_000;
 /// Longest fragment, microseconds.
 const MAX_DURATION_US: u64 = 3_600_000_000;
 /// Largest other body, bytes.

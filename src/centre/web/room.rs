@@ -37,8 +37,9 @@ impl Room {
 
 /// The kiosk keeps what is not taken and tries again.
 pub(super) async fn demand(web: &Web, kiosk: &KioskId, incident: IncidentId) -> Result<(), Failure> {
-    let settings::Room { reserve, unknown } = web.room.limits;
-    if let Some(free) = web.archive.free().filter(|free| *free < reserve) {
+    let limits @ settings::Room { reserve, unknown } = web.room.limits;
+    let free = web.archive.free();
+    if limits.is_full(free) {
         if web.room.is_to_be_told(Instant::now()) {
             tracing::error!(free, reserve, "archive: no recordings are taken, the disk is nearly full");
             web.audit("centre".to_owned(), "no recordings are taken: the disk is nearly full".to_owned(), None);

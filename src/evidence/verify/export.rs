@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::{Finding, Found, VerifyError, Wrong, at};
-use crate::evidence::{Digest, Link, PublicKey, What, names};
+use crate::evidence::{Digest, Link, PublicKey, names};
 
 pub(super) fn check(
     dir: &Path,
@@ -95,10 +95,7 @@ fn signatures(dir: &Path, found: &Found, findings: &mut Vec<Finding>) -> Result<
 }
 
 fn index_of(link: &Link) -> Option<u64> {
-    match link.what {
-        What::Fragment(stated) => Some(stated.index),
-        What::Sealed(_) => None,
-    }
+    link.fragment().map(|stated| stated.index)
 }
 
 /// What the centre heard while it was recorded: lines of time, place (`sealed` for the end) and digest.

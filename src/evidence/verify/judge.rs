@@ -61,7 +61,7 @@ fn fragments(head: &Head, all: &[Link], key: &PublicKey, findings: &mut Vec<Find
     let mut links: BTreeMap<u64, Judged> = BTreeMap::new();
     let mut highest = None;
     for link in all {
-        let What::Fragment(stated) = link.what else { continue };
+        let Some(stated) = link.fragment() else { continue };
         let index = stated.index;
         if highest.is_some_and(|highest| index < highest) {
             findings.push(wrong(
